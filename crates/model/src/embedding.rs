@@ -1,0 +1,128 @@
+//! The stem of a text model: tokens and positions become vectors; and its mirror, vectors become logits.
+
+use crate::error::{ConfigError, at_least_one, rate};
+use crate::initialisation::WeightInitialisers;
+use crate::positions::{self, PositionEncoding, Positions};
+use burn::module::{Initializer, Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig as Table};
+use burn::tensor::module::embedding;
+use burn::tensor::{Int, Tensor, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+/// Sizes and kinds of a [`TokenEmbedding`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingConfig {
+    /// Number of tokens.
+    pub vocab: usize,
+    /// Width of a vector.
+    pub d_model: usize,
+    /// The longest sequence.
+    pub max_positions: usize,
+    /// Learned or computed positions.
+    pub positions: PositionEncoding,
+    /// Multiply token vectors by `√d_model` before positions are added, as Vaswani et al. 2017, §3.4.
+    pub scale: bool,
+    /// Dropout on the sum.
+    pub dropout: f64,
+}
+
+impl EmbeddingConfig {
+    /// Whether a stem can be made from these numbers.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        at_least_one("vocab", self.vocab)?;
+        at_least_one("d_model", self.d_model)?;
+        rate("dropout", self.dropout)?;
+        positions::validate(self.positions, self.max_positions, self.d_model)
+    }
+
+    pub(crate) fn init<B: Backend>(&self, initialisers: &WeightInitialisers, device: &B::Device) -> TokenEmbedding<B> {
+        TokenEmbedding {
+            tokens: Table::new(self.vocab, self.d_model)
+                .with_initializer(initialisers.embedding.clone())
+                .init(device),
+            positions: Positions::new(self.positions, [self.max_positions, self.d_model], initialisers, device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            scale: if self.scale { (self.d_model as f64).sqrt() } else { 1.0 },
+        }
+    }
+}
+
+/// Token vectors plus position vectors.
+#[derive(Module, Debug)]
+pub struct TokenEmbedding<B: Backend> {
+    tokens: Embedding<B>,
+    positions: Positions<B>,
+    dropout: Dropout,
+    scale: f64,
+}
+
+impl<B: Backend> TokenEmbedding<B> {
+    /// The vectors of tokens that stand behind `n_past` others.
+    ///
+    /// - `tokens`: `[batch, seq]`
+    /// - `n_hidden`: columns of left padding of each row, see [`Positions::forward`]
+    /// - returns `[batch, seq, d_model]`
+    pub fn forward(&self, tokens: Tensor<B, 2, Int>, n_past: usize, n_hidden: &[usize]) -> Tensor<B, 3> {
+        let [_, seq] = tokens.dims();
+        let vectors = embedding(self.tokens.weight.val(), tokens);
+        let vectors = if self.scale == 1.0 { vectors } else { vectors.mul_scalar(self.scale) };
+        self.dropout
+            .forward(vectors + self.positions.forward(n_past, seq, n_hidden))
+    }
+
+    /// How many positions there are.
+    pub fn max_positions(&self) -> usize {
+        self.positions.max_positions()
+    }
+
+    /// How many tokens there are.
+    pub fn vocab(&self) -> usize {
+        let [vocab, _] = self.tokens.weight.dims();
+        vocab
+    }
+}
+
+/// From vectors to logits, `hidden · tokensᵀ + bias`: tied to the embedding (Press and Wolf 2017
+/// <https://arxiv.org/abs/1608.05859>), or with a matrix of its own.
+#[derive(Module, Debug)]
+pub struct Head<B: Backend> {
+    /// `[vocab, d_model]`; none where the token embedding serves.
+    weight: Option<Param<Tensor<B, 2>>>,
+    /// `[vocab]`
+    bias: Option<Param<Tensor<B, 1>>>,
+}
+
+impl<B: Backend> Head<B> {
+    pub(crate) fn new(
+        [vocab, d_model]: [usize; 2],
+        tied: bool,
+        bias: bool,
+        initialisers: &WeightInitialisers,
+        device: &B::Device,
+    ) -> Self {
+        Self {
+            weight: (!tied).then(|| {
+                initialisers
+                    .inner
+                    .init_with([vocab, d_model], Some(d_model), Some(vocab), device)
+            }),
+            bias: bias.then(|| Initializer::Zeros.init([vocab], device)),
+        }
+    }
+
+    /// - `hidden`: `[batch, seq, d_model]`
+    /// - returns `[batch, seq, vocab]`
+    pub fn forward(&self, hidden: Tensor<B, 3>, stem: &TokenEmbedding<B>) -> Tensor<B, 3> {
+        let [batch, seq, d_model] = hidden.dims();
+        let weight = self.weight.as_ref().unwrap_or(&stem.tokens.weight).val();
+        let [vocab, _] = weight.dims();
+        // One product over all rows, as everywhere: see `project`.
+        let logits = hidden.reshape([batch * seq, d_model]).matmul(weight.transpose());
+        let logits = match &self.bias {
+            Some(bias) => logits + bias.val().unsqueeze::<2>(),
+            None => logits,
+        };
+        logits.reshape([batch, seq, vocab])
+    }
+}

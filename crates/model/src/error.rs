@@ -1,0 +1,60 @@
+//! What can be wrong with a configuration that came from a user.
+
+/// A configuration that no model can be built from.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// Attention splits the width evenly among its heads.
+    #[error("d_model {d_model} is not divisible by n_heads {n_heads}: every head needs the same whole width")]
+    HeadsDoNotDivide {
+        /// The width of the model.
+        d_model: usize,
+        /// The number of attention heads.
+        n_heads: usize,
+    },
+    /// A size that must be at least one.
+    #[error("{field} is 0, expected at least 1")]
+    Zero {
+        /// The name of the field.
+        field: &'static str,
+    },
+    /// A probability outside `[0, 1)`.
+    #[error("{field} is {value}, expected a rate of at least 0 and below 1")]
+    Rate {
+        /// The name of the field.
+        field: &'static str,
+        /// What was given.
+        value: f64,
+    },
+    /// Sinusoids come in pairs of sine and cosine.
+    #[error("d_model {d_model} is odd, but sinusoidal positions need an even width")]
+    OddWidth {
+        /// The width of the model.
+        d_model: usize,
+    },
+    /// Two parts of a model that must be equally wide.
+    #[error("{field} is {found}, but the model is {expected} wide")]
+    Width {
+        /// The name of the field.
+        field: &'static str,
+        /// What was given.
+        found: usize,
+        /// The width of the model.
+        expected: usize,
+    },
+}
+
+/// Refuses a size of zero.
+pub(crate) fn at_least_one(field: &'static str, size: usize) -> Result<(), ConfigError> {
+    if size == 0 {
+        return Err(ConfigError::Zero { field });
+    }
+    Ok(())
+}
+
+/// Refuses a rate outside `[0, 1)`, and NaN.
+pub(crate) fn rate(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::Rate { field, value })
+}

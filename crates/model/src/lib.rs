@@ -1,0 +1,58 @@
+//! Autoregressive and Transformer models, generic over Burn's [`Backend`](burn::tensor::backend::Backend).
+//!
+//! An architecture is a stem (token and position [`embedding`]), a [`Stack`] of [`Layer`]s and a head. There is one
+//! [`Attention`], one [`Layer`] and one [`KeyValueCache`] for all of them, and one trait, [`Autoregressive`], by which
+//! samplers, beam search and scorers use them. The crate sees no strings and no files.
+//!
+//! ```
+//! use burn::backend::NdArray;
+//! use burn::tensor::{Int, Tensor};
+//! use hearth_model::{Autoregressive, Gpt, GptConfig};
+//!
+//! let device = Default::default();
+//! let gpt: Gpt<NdArray> = GptConfig::tiny(65).init(&device);
+//! let tokens = Tensor::<NdArray, 2, Int>::from_ints([[1, 2, 3, 4]], &device);
+//!
+//! // Training and scoring: every position at once.
+//! assert_eq!(gpt.forward(tokens.clone()).dims(), [1, 4, 65]);
+//!
+//! // Decoding: a prompt, then one token at a time against the cache.
+//! let mut state = gpt.start(&[0], 16);
+//! let next = gpt.predict(tokens, &mut state);
+//! assert_eq!(next.dims(), [1, 65]);
+//! ```
+
+pub mod activation;
+pub mod attention;
+pub mod autoregressive;
+pub mod cache;
+pub mod embedding;
+pub mod error;
+pub mod feed_forward;
+pub mod gpt;
+pub mod initialisation;
+pub mod layer;
+pub mod loss;
+pub mod mask;
+pub mod positions;
+pub mod stack;
+pub mod transformer;
+
+pub use activation::Activation;
+pub use attention::{Attention, KeyValue};
+pub use autoregressive::{Autoregressive, DecodingState};
+pub use cache::KeyValueCache;
+pub use embedding::{EmbeddingConfig, TokenEmbedding};
+pub use error::ConfigError;
+pub use feed_forward::FeedForward;
+pub use gpt::{Gpt, GptConfig, GptState};
+pub use initialisation::{Initialisation, materialise};
+pub use layer::{Layer, NormPlacement};
+pub use loss::{TokenLoss, next_token_loss};
+pub use mask::Mask;
+pub use positions::{PositionEncoding, Positions};
+pub use stack::{Memory, Stack, StackConfig, StackState};
+pub use transformer::{EncoderDecoder, Transformer, TransformerConfig, TransformerState};
+
+#[cfg(test)]
+pub(crate) type TestBackend = burn_flex::Flex;
