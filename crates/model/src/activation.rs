@@ -35,7 +35,9 @@ impl Activation {
 /// cheaper passes, forward and backward.
 fn gelu_tanh<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     const LINEAR: f64 = 1.595_769_121_605_730_8; // 2 √(2/π)
-    let polynomial = (x.clone() * x.clone()).mul_scalar(LINEAR * 0.044_715).add_scalar(LINEAR);
+    let polynomial = (x.clone() * x.clone())
+        .mul_scalar(LINEAR * 0.044_715)
+        .add_scalar(LINEAR);
     x.clone() * sigmoid(polynomial * x)
 }
 
@@ -57,7 +59,10 @@ mod tests {
                 (0.5 * x * (1.0 + u.tanh())) as f32
             })
             .collect();
-        let found = Activation::GeluTanh.apply(Tensor::<TestBackend, 1>::from_floats(values.as_slice(), &device));
+        let found = Activation::GeluTanh.apply(Tensor::<TestBackend, 1>::from_floats(
+            values.as_slice(),
+            &device,
+        ));
         let expected = Tensor::<TestBackend, 1>::from_floats(expected.as_slice(), &device);
         found
             .into_data()

@@ -40,7 +40,11 @@ impl<B: Backend> Attention<B> {
         initialisers: &WeightInitialisers,
         device: &B::Device,
     ) -> Self {
-        let AttentionSize { d_model, n_heads, dropout } = size;
+        let AttentionSize {
+            d_model,
+            n_heads,
+            dropout,
+        } = size;
         assert!(
             n_heads > 0 && d_model % n_heads == 0,
             "d_model {d_model} is not divisible by n_heads {n_heads}"
@@ -80,7 +84,14 @@ impl<B: Backend> Attention<B> {
             self.weigh(query, key, value, mask)
         } else {
             let hidden = mask.hidden(query_seq);
-            fused_attention(query, key, value, hidden, None, AttentionModuleOptions::default())
+            fused_attention(
+                query,
+                key,
+                value,
+                hidden,
+                None,
+                AttentionModuleOptions::default(),
+            )
         };
         // [batch, n_heads, query_seq, d_head] -> [batch, query_seq, d_model]
         let context = context.swap_dims(1, 2).reshape([batch, query_seq, d_model]);
@@ -88,7 +99,13 @@ impl<B: Backend> Attention<B> {
     }
 
     /// The equation as it stands, with dropout on the weights.
-    fn weigh(&self, query: Tensor<B, 4>, key: Tensor<B, 4>, value: Tensor<B, 4>, mask: &Mask<B>) -> Tensor<B, 4> {
+    fn weigh(
+        &self,
+        query: Tensor<B, 4>,
+        key: Tensor<B, 4>,
+        value: Tensor<B, 4>,
+        mask: &Mask<B>,
+    ) -> Tensor<B, 4> {
         let [_, _, _, d_head] = query.dims();
         let query = query.mul_scalar((d_head as f64).powf(-0.5));
         let scores = mask.apply(query.matmul(key.swap_dims(2, 3)));
@@ -139,8 +156,16 @@ mod tests {
     use burn::tensor::{Distribution, Tolerance};
 
     fn attention<B: Backend>(device: &B::Device) -> Attention<B> {
-        let size = AttentionSize { d_model: 8, n_heads: 2, dropout: 0.0 };
-        materialise(Attention::new(size, &Initialisation::Xavier.initialisers(8, 1), device))
+        let size = AttentionSize {
+            d_model: 8,
+            n_heads: 2,
+            dropout: 0.0,
+        };
+        materialise(Attention::new(
+            size,
+            &Initialisation::Xavier.initialisers(8, 1),
+            device,
+        ))
     }
 
     #[test]
@@ -163,7 +188,9 @@ mod tests {
     #[test]
     fn a_query_that_sees_nothing_reads_zeros_and_has_a_finite_gradient() {
         let device = Default::default();
-        let scores = Tensor::<Autodiff<TestBackend>, 4>::full([1, 1, 2, 3], f32::NEG_INFINITY, &device).require_grad();
+        let scores =
+            Tensor::<Autodiff<TestBackend>, 4>::full([1, 1, 2, 3], f32::NEG_INFINITY, &device)
+                .require_grad();
         let weights = softmax_or_zero(scores.clone());
         assert_eq!(weights.clone().into_data().iter::<f32>().sum::<f32>(), 0.0);
         let gradient = scores.grad(&weights.sum().backward()).expect("a gradient");
@@ -173,7 +200,15 @@ mod tests {
     #[test]
     #[should_panic(expected = "d_model 10 is not divisible by n_heads 4")]
     fn heads_that_do_not_divide_the_width_are_refused() {
-        let size = AttentionSize { d_model: 10, n_heads: 4, dropout: 0.0 };
-        Attention::<TestBackend>::new(size, &Initialisation::Gpt2.initialisers(10, 1), &Default::default());
+        let size = AttentionSize {
+            d_model: 10,
+            n_heads: 4,
+            dropout: 0.0,
+        };
+        Attention::<TestBackend>::new(
+            size,
+            &Initialisation::Gpt2.initialisers(10, 1),
+            &Default::default(),
+        );
     }
 }

@@ -70,7 +70,12 @@ impl<B: Backend> KeyValueCache<B> {
     }
 
     /// Takes the buffers out, with room for `end` positions.
-    fn with_room(&mut self, end: usize, [batch, n_heads, d_head]: [usize; 3], device: &B::Device) -> KeyValue<B> {
+    fn with_room(
+        &mut self,
+        end: usize,
+        [batch, n_heads, d_head]: [usize; 3],
+        device: &B::Device,
+    ) -> KeyValue<B> {
         if let Some(buffers) = self.buffers.take_if(|_| end <= self.capacity) {
             return buffers;
         }
@@ -121,7 +126,13 @@ mod tests {
         for position in 0..5 {
             last = Some(cache.append(entry(position as f32)));
         }
-        let keys: Vec<f32> = last.expect("five entries").key.slice(s![0, 0, .., 0]).into_data().iter().collect();
+        let keys: Vec<f32> = last
+            .expect("five entries")
+            .key
+            .slice(s![0, 0, .., 0])
+            .into_data()
+            .iter()
+            .collect();
         assert_eq!(keys, [0.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!(cache.len(), 5);
     }

@@ -36,14 +36,27 @@ impl EmbeddingConfig {
         positions::validate(self.positions, self.max_positions, self.d_model)
     }
 
-    pub(crate) fn init<B: Backend>(&self, initialisers: &WeightInitialisers, device: &B::Device) -> TokenEmbedding<B> {
+    pub(crate) fn init<B: Backend>(
+        &self,
+        initialisers: &WeightInitialisers,
+        device: &B::Device,
+    ) -> TokenEmbedding<B> {
         TokenEmbedding {
             tokens: Table::new(self.vocab, self.d_model)
                 .with_initializer(initialisers.embedding.clone())
                 .init(device),
-            positions: Positions::new(self.positions, [self.max_positions, self.d_model], initialisers, device),
+            positions: Positions::new(
+                self.positions,
+                [self.max_positions, self.d_model],
+                initialisers,
+                device,
+            ),
             dropout: DropoutConfig::new(self.dropout).init(),
-            scale: if self.scale { (self.d_model as f64).sqrt() } else { 1.0 },
+            scale: if self.scale {
+                (self.d_model as f64).sqrt()
+            } else {
+                1.0
+            },
         }
     }
 }
@@ -63,10 +76,19 @@ impl<B: Backend> TokenEmbedding<B> {
     /// - `tokens`: `[batch, seq]`
     /// - `n_hidden`: columns of left padding of each row, see [`Positions::forward`]
     /// - returns `[batch, seq, d_model]`
-    pub fn forward(&self, tokens: Tensor<B, 2, Int>, n_past: usize, n_hidden: &[usize]) -> Tensor<B, 3> {
+    pub fn forward(
+        &self,
+        tokens: Tensor<B, 2, Int>,
+        n_past: usize,
+        n_hidden: &[usize],
+    ) -> Tensor<B, 3> {
         let [_, seq] = tokens.dims();
         let vectors = embedding(self.tokens.weight.val(), tokens);
-        let vectors = if self.scale == 1.0 { vectors } else { vectors.mul_scalar(self.scale) };
+        let vectors = if self.scale == 1.0 {
+            vectors
+        } else {
+            vectors.mul_scalar(self.scale)
+        };
         self.dropout
             .forward(vectors + self.positions.forward(n_past, seq, n_hidden))
     }
@@ -118,7 +140,9 @@ impl<B: Backend> Head<B> {
         let weight = self.weight.as_ref().unwrap_or(&stem.tokens.weight).val();
         let [vocab, _] = weight.dims();
         // One product over all rows, as everywhere: see `project`.
-        let logits = hidden.reshape([batch * seq, d_model]).matmul(weight.transpose());
+        let logits = hidden
+            .reshape([batch * seq, d_model])
+            .matmul(weight.transpose());
         let logits = match &self.bias {
             Some(bias) => logits + bias.val().unsqueeze::<2>(),
             None => logits,

@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// Attention splits the width evenly among its heads.
-    #[error("d_model {d_model} is not divisible by n_heads {n_heads}: every head needs the same whole width")]
+    #[error(
+        "d_model {d_model} is not divisible by n_heads {n_heads}: every head needs the same whole width"
+    )]
     HeadsDoNotDivide {
         /// The width of the model.
         d_model: usize,

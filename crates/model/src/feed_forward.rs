@@ -21,10 +21,18 @@ pub struct FeedForward<B: Backend> {
 }
 
 impl<B: Backend> FeedForward<B> {
-    pub(crate) fn new(config: &StackConfig, initialisers: &WeightInitialisers, device: &B::Device) -> Self {
+    pub(crate) fn new(
+        config: &StackConfig,
+        initialisers: &WeightInitialisers,
+        device: &B::Device,
+    ) -> Self {
         Self {
             up: linear([config.d_model, config.d_ff], &initialisers.inner, device),
-            down: linear([config.d_ff, config.d_model], &initialisers.residual, device),
+            down: linear(
+                [config.d_ff, config.d_model],
+                &initialisers.residual,
+                device,
+            ),
             dropout: DropoutConfig::new(config.activation_dropout).init(),
             activation: config.activation,
         }

@@ -45,7 +45,11 @@ impl GptConfig {
 
     /// Two layers, 16 wide, 32 positions: for tests and first steps.
     pub fn tiny(vocab: usize) -> Self {
-        let size = StackSize { d_model: 16, n_heads: 2, n_layers: 2 };
+        let size = StackSize {
+            d_model: 16,
+            n_heads: 2,
+            n_layers: 2,
+        };
         Self::gpt2(vocab, 32, size)
     }
 
@@ -53,31 +57,55 @@ impl GptConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.embedding.validate()?;
         self.decoder.validate()?;
-        same_width("embedding.d_model", self.embedding.d_model, self.decoder.d_model)
+        same_width(
+            "embedding.d_model",
+            self.embedding.d_model,
+            self.decoder.d_model,
+        )
     }
 
+    /// A model with freshly drawn weights.
+    ///
     /// # Panics
     /// If the config does not [`validate`](Self::validate).
     pub fn init<B: Backend>(&self, device: &B::Device) -> Gpt<B> {
+        materialise(self.skeleton(device))
+    }
+
+    /// A model whose parameters are not drawn until they are first used: what a loader fills in.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn skeleton<B: Backend>(&self, device: &B::Device) -> Gpt<B> {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
         let size = [self.embedding.vocab, self.embedding.d_model];
-        let initialisers = self.initialisation.initialisers(size[1], self.decoder.n_layers);
-        materialise(Gpt {
+        let initialisers = self
+            .initialisation
+            .initialisers(size[1], self.decoder.n_layers);
+        Gpt {
             embedding: self.embedding.init(&initialisers, device),
             decoder: self.decoder.init(self.initialisation, device),
             head: Head::new(size, self.tied, false, &initialisers, device),
-        })
+        }
     }
 }
 
 /// Refuses parts of a model that are not as wide as the rest.
-pub(crate) fn same_width(field: &'static str, found: usize, expected: usize) -> Result<(), ConfigError> {
+pub(crate) fn same_width(
+    field: &'static str,
+    found: usize,
+    expected: usize,
+) -> Result<(), ConfigError> {
     if found == expected {
         return Ok(());
     }
-    Err(ConfigError::Width { field, found, expected })
+    Err(ConfigError::Width {
+        field,
+        found,
+        expected,
+    })
 }
 
 /// A decoder-only Transformer language model.
@@ -111,7 +139,9 @@ impl<B: Backend> Gpt<B> {
     /// - `capacity`: how many tokens room is made for at once; more may be fed
     pub fn start(&self, n_hidden: &[usize], capacity: usize) -> GptState<B> {
         GptState {
-            stack: self.decoder.start(n_hidden, None, capacity.min(self.embedding.max_positions())),
+            stack: self
+                .decoder
+                .start(n_hidden, None, capacity.min(self.embedding.max_positions())),
             device: self.devices().into_iter().next().unwrap_or_default(),
         }
     }
@@ -139,7 +169,9 @@ impl<B: Backend> Autoregressive<B> for Gpt<B> {
 
     fn decode(&self, tokens: Tensor<B, 2, Int>, state: &mut GptState<B>) -> Tensor<B, 3> {
         let stack = &mut state.stack;
-        let x = self.embedding.forward(tokens, stack.n_past(), stack.n_hidden());
+        let x = self
+            .embedding
+            .forward(tokens, stack.n_past(), stack.n_hidden());
         self.decoder.step(x, stack)
     }
 

@@ -91,6 +91,10 @@ mod tests {
         let scheme = Initialisation::Xavier.initialisers(8, 2);
         let layer = materialise::<TestBackend, _>(linear([8, 4], &scheme.inner, &device));
         let clone = layer.clone();
-        layer.weight.val().into_data().assert_eq(&clone.weight.val().into_data(), true);
+        layer
+            .weight
+            .val()
+            .into_data()
+            .assert_eq(&clone.weight.val().into_data(), true);
     }
 }

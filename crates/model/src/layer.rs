@@ -46,7 +46,11 @@ pub struct CrossInput<'a, B: Backend> {
 }
 
 impl<B: Backend> Layer<B> {
-    pub(crate) fn new(config: &StackConfig, initialisers: &WeightInitialisers, device: &B::Device) -> Self {
+    pub(crate) fn new(
+        config: &StackConfig,
+        initialisers: &WeightInitialisers,
+        device: &B::Device,
+    ) -> Self {
         let attention = || {
             let size = AttentionSize {
                 d_model: config.d_model,
@@ -95,7 +99,9 @@ impl<B: Backend> Layer<B> {
         });
         if let (Some(attention), Some(norm)) = (&self.cross_attention, &self.cross_attention_norm) {
             let cross = cross.expect("a layer with cross-attention needs the encoder's output");
-            x = self.residual(x, norm, |x| attention.attend(x, cross.key_value, cross.mask));
+            x = self.residual(x, norm, |x| {
+                attention.attend(x, cross.key_value, cross.mask)
+            });
         }
         self.residual(x, &self.feed_forward_norm, |x| self.feed_forward.forward(x))
     }

@@ -5,13 +5,13 @@
 //! samplers, beam search and scorers use them. The crate sees no strings and no files.
 //!
 //! ```
-//! use burn::backend::NdArray;
+//! use burn_flex::Flex;
 //! use burn::tensor::{Int, Tensor};
 //! use hearth_model::{Autoregressive, Gpt, GptConfig};
 //!
 //! let device = Default::default();
-//! let gpt: Gpt<NdArray> = GptConfig::tiny(65).init(&device);
-//! let tokens = Tensor::<NdArray, 2, Int>::from_ints([[1, 2, 3, 4]], &device);
+//! let gpt: Gpt<Flex> = GptConfig::tiny(65).init(&device);
+//! let tokens = Tensor::<Flex, 2, Int>::from_ints([[1, 2, 3, 4]], &device);
 //!
 //! // Training and scoring: every position at once.
 //! assert_eq!(gpt.forward(tokens.clone()).dims(), [1, 4, 65]);
@@ -22,37 +22,39 @@
 //! assert_eq!(next.dims(), [1, 65]);
 //! ```
 
-pub mod activation;
-pub mod attention;
-pub mod autoregressive;
-pub mod cache;
-pub mod embedding;
-pub mod error;
-pub mod feed_forward;
-pub mod gpt;
-pub mod initialisation;
-pub mod layer;
-pub mod loss;
-pub mod mask;
-pub mod positions;
-pub mod stack;
-pub mod transformer;
+mod activation;
+mod attention;
+mod autoregressive;
+mod cache;
+mod embedding;
+mod error;
+mod feed_forward;
+mod gpt;
+mod initialisation;
+mod layer;
+mod loss;
+mod mask;
+mod positions;
+mod stack;
+mod transformer;
 
 pub use activation::Activation;
 pub use attention::{Attention, KeyValue};
 pub use autoregressive::{Autoregressive, DecodingState};
 pub use cache::KeyValueCache;
-pub use embedding::{EmbeddingConfig, TokenEmbedding};
+pub use embedding::{EmbeddingConfig, Head, TokenEmbedding};
 pub use error::ConfigError;
 pub use feed_forward::FeedForward;
 pub use gpt::{Gpt, GptConfig, GptState};
 pub use initialisation::{Initialisation, materialise};
-pub use layer::{Layer, NormPlacement};
+pub use layer::{CrossInput, Layer, NormPlacement};
 pub use loss::{TokenLoss, next_token_loss};
 pub use mask::Mask;
 pub use positions::{PositionEncoding, Positions};
-pub use stack::{Memory, Stack, StackConfig, StackState};
-pub use transformer::{EncoderDecoder, Transformer, TransformerConfig, TransformerState};
+pub use stack::{Memory, Stack, StackConfig, StackSize, StackState};
+pub use transformer::{
+    EncoderDecoder, EncoderDecoderConfig, Transformer, TransformerConfig, TransformerState,
+};
 
 #[cfg(test)]
 pub(crate) type TestBackend = burn_flex::Flex;

@@ -114,8 +114,9 @@ mod tests {
         let device = Default::default();
         let logits = Tensor::<TestBackend, 3>::from_floats([[[1e4, -1e4]]], &device);
         let losses = next_token_loss(logits, Tensor::from_ints([[1]], &device), 0.0);
-        losses
-            .into_data()
-            .assert_approx_eq::<f32>(&burn::tensor::TensorData::from([[2e4f32]]), Tolerance::relative(1e-6));
+        losses.into_data().assert_approx_eq::<f32>(
+            &burn::tensor::TensorData::from([[2e4f32]]),
+            Tolerance::relative(1e-6),
+        );
     }
 }

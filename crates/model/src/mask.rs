@@ -23,7 +23,8 @@ impl<B: Backend> Mask<B> {
             return Self::none();
         }
         let n_past = key_seq as i64 - query_seq as i64;
-        let queries = Tensor::<B, 1, Int>::arange(n_past..key_seq as i64, device).reshape([query_seq, 1]);
+        let queries =
+            Tensor::<B, 1, Int>::arange(n_past..key_seq as i64, device).reshape([query_seq, 1]);
         let keys = Tensor::<B, 1, Int>::arange(0..key_seq as i64, device).reshape([1, key_seq]);
         let hidden = keys
             .expand([query_seq, key_seq])
@@ -50,7 +51,12 @@ impl<B: Backend> Mask<B> {
             (Some(one), Some(two)) => {
                 let [one_batch, _, one_query, key_seq] = one.dims();
                 let [two_batch, _, two_query, _] = two.dims();
-                let shape = [one_batch.max(two_batch), 1, one_query.max(two_query), key_seq];
+                let shape = [
+                    one_batch.max(two_batch),
+                    1,
+                    one_query.max(two_query),
+                    key_seq,
+                ];
                 Some(one.expand(shape).bool_or(two.expand(shape)))
             }
             (one, two) => one.or(two),
@@ -99,7 +105,11 @@ mod tests {
 
     #[test]
     fn one_query_at_the_end_needs_no_causal_mask() {
-        assert!(Mask::<TestBackend>::causal(1, 9, &Default::default()).hidden.is_none());
+        assert!(
+            Mask::<TestBackend>::causal(1, 9, &Default::default())
+                .hidden
+                .is_none()
+        );
     }
 
     #[test]

@@ -38,10 +38,13 @@ impl<B: Backend> Positions<B> {
     ) -> Self {
         let (learned, sinusoidal) = match kind {
             PositionEncoding::Learned => {
-                let table = Table::new(max_positions, d_model).with_initializer(initialisers.embedding.clone());
+                let table = Table::new(max_positions, d_model)
+                    .with_initializer(initialisers.embedding.clone());
                 (Some(table.init(device)), None)
             }
-            PositionEncoding::Sinusoidal => (None, Some(sinusoids([max_positions, d_model], device))),
+            PositionEncoding::Sinusoidal => {
+                (None, Some(sinusoids([max_positions, d_model], device)))
+            }
         };
         Self {
             learned,
@@ -90,7 +93,11 @@ impl<B: Backend> Positions<B> {
 }
 
 /// Checks what [`Positions`] must hold.
-pub(crate) fn validate(kind: PositionEncoding, max_positions: usize, d_model: usize) -> Result<(), ConfigError> {
+pub(crate) fn validate(
+    kind: PositionEncoding,
+    max_positions: usize,
+    d_model: usize,
+) -> Result<(), ConfigError> {
     at_least_one("max_positions", max_positions)?;
     if kind == PositionEncoding::Sinusoidal && d_model % 2 == 1 {
         return Err(ConfigError::OddWidth { d_model });
@@ -101,7 +108,9 @@ pub(crate) fn validate(kind: PositionEncoding, max_positions: usize, d_model: us
 /// `[max_positions, d_model]`: sines in the first half of the channels, cosines in the second.
 fn sinusoids<B: Backend>([max_positions, d_model]: [usize; 2], device: &B::Device) -> Tensor<B, 2> {
     let half = d_model / 2;
-    let angle = |position: usize, i: usize| position as f64 / 10_000f64.powf(2.0 * i as f64 / d_model as f64);
+    let angle = |position: usize, i: usize| {
+        position as f64 / 10_000f64.powf(2.0 * i as f64 / d_model as f64)
+    };
     let mut values = Vec::with_capacity(max_positions * d_model);
     for position in 0..max_positions {
         values.extend((0..half).map(|i| angle(position, i).sin() as f32));
@@ -117,7 +126,12 @@ mod tests {
 
     fn sinusoidal() -> Positions<TestBackend> {
         let scheme = Initialisation::Xavier.initialisers(4, 1);
-        Positions::new(PositionEncoding::Sinusoidal, [8, 4], &scheme, &Default::default())
+        Positions::new(
+            PositionEncoding::Sinusoidal,
+            [8, 4],
+            &scheme,
+            &Default::default(),
+        )
     }
 
     fn values(tensor: Tensor<TestBackend, 3>) -> Vec<f32> {
@@ -129,7 +143,10 @@ mod tests {
         let found = values(sinusoidal().forward(1, 1, &[0]));
         let expected = [1f64.sin(), 0.01f64.sin(), 1f64.cos(), 0.01f64.cos()];
         for (found, expected) in found.iter().zip(expected) {
-            assert!((f64::from(*found) - expected).abs() < 1e-7, "{found} {expected}");
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-7,
+                "{found} {expected}"
+            );
         }
     }
 

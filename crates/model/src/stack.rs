@@ -107,7 +107,11 @@ impl StackConfig {
         self.init_with(&initialisers, device)
     }
 
-    fn init_with<B: Backend>(&self, initialisers: &WeightInitialisers, device: &B::Device) -> Stack<B> {
+    fn init_with<B: Backend>(
+        &self,
+        initialisers: &WeightInitialisers,
+        device: &B::Device,
+    ) -> Stack<B> {
         let final_norm = LayerNormConfig::new(self.d_model).with_epsilon(self.norm_epsilon);
         Stack {
             layers: (0..self.n_layers)
@@ -146,7 +150,10 @@ impl<B: Backend> Memory<B> {
 }
 
 /// Rows of a boolean matrix. Burn selects numbers only.
-fn select_rows<B: Backend>(mask: Tensor<B, 2, Bool>, rows: &Tensor<B, 1, Int>) -> Tensor<B, 2, Bool> {
+fn select_rows<B: Backend>(
+    mask: Tensor<B, 2, Bool>,
+    rows: &Tensor<B, 1, Int>,
+) -> Tensor<B, 2, Bool> {
     mask.int().select(0, rows.clone()).equal_elem(1)
 }
 
@@ -192,7 +199,8 @@ impl<B: Backend> StackState<B> {
         }
         let batch = self.n_hidden.len();
         let hidden: Vec<i64> = self.n_hidden.iter().map(|&n| n as i64).collect();
-        let first_visible = Tensor::<B, 1, Int>::from_data(hidden.as_slice(), device).reshape([batch, 1]);
+        let first_visible =
+            Tensor::<B, 1, Int>::from_data(hidden.as_slice(), device).reshape([batch, 1]);
         let columns = Tensor::<B, 1, Int>::arange(0..key_seq as i64, device).reshape([1, key_seq]);
         let padding_mask = columns
             .expand([batch, key_seq])
@@ -206,7 +214,12 @@ impl<B: Backend> Stack<B> {
     ///
     /// - `x`: `[batch, seq, d_model]`
     /// - returns `[batch, seq, d_model]`
-    pub fn forward(&self, x: Tensor<B, 3>, mask: &Mask<B>, memory: Option<&Memory<B>>) -> Tensor<B, 3> {
+    pub fn forward(
+        &self,
+        x: Tensor<B, 3>,
+        mask: &Mask<B>,
+        memory: Option<&Memory<B>>,
+    ) -> Tensor<B, 3> {
         self.run(x, mask, memory, None)
     }
 
@@ -224,7 +237,11 @@ impl<B: Backend> Stack<B> {
     ///
     /// - `encoded`: `[batch, source_seq, d_model]`
     /// - `padding_mask`: `[batch, source_seq]`
-    pub fn memory(&self, encoded: Tensor<B, 3>, padding_mask: Option<Tensor<B, 2, Bool>>) -> Memory<B> {
+    pub fn memory(
+        &self,
+        encoded: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> Memory<B> {
         Memory {
             layers: self
                 .layers
@@ -239,9 +256,18 @@ impl<B: Backend> Stack<B> {
     /// An empty past with room for `capacity` positions.
     ///
     /// - `n_hidden`: columns of left padding of each row of the batch
-    pub fn start(&self, n_hidden: &[usize], memory: Option<Memory<B>>, capacity: usize) -> StackState<B> {
+    pub fn start(
+        &self,
+        n_hidden: &[usize],
+        memory: Option<Memory<B>>,
+        capacity: usize,
+    ) -> StackState<B> {
         StackState {
-            caches: self.layers.iter().map(|_| KeyValueCache::new(capacity)).collect(),
+            caches: self
+                .layers
+                .iter()
+                .map(|_| KeyValueCache::new(capacity))
+                .collect(),
             memory,
             n_hidden: n_hidden.to_vec(),
         }

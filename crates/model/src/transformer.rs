@@ -44,7 +44,10 @@ impl TransformerConfig {
                 scale: true,
                 dropout: 0.0,
             },
-            decoder: StackConfig { cross_attention: true, ..encoder.clone() },
+            decoder: StackConfig {
+                cross_attention: true,
+                ..encoder.clone()
+            },
             encoder,
             tied: true,
             logits_bias: true,
@@ -54,7 +57,11 @@ impl TransformerConfig {
 
     /// Two and two layers, 16 wide, 32 positions: for tests and first steps.
     pub fn tiny(vocab: usize) -> Self {
-        let size = StackSize { d_model: 16, n_heads: 2, n_layers: 2 };
+        let size = StackSize {
+            d_model: 16,
+            n_heads: 2,
+            n_layers: 2,
+        };
         Self::vaswani(vocab, 32, size)
     }
 
@@ -63,26 +70,109 @@ impl TransformerConfig {
         self.embedding.validate()?;
         self.encoder.validate()?;
         self.decoder.validate()?;
-        same_width("encoder.d_model", self.encoder.d_model, self.embedding.d_model)?;
-        same_width("decoder.d_model", self.decoder.d_model, self.embedding.d_model)
+        same_width(
+            "encoder.d_model",
+            self.encoder.d_model,
+            self.embedding.d_model,
+        )?;
+        same_width(
+            "decoder.d_model",
+            self.decoder.d_model,
+            self.embedding.d_model,
+        )
     }
 
+    /// A model with freshly drawn weights.
+    ///
     /// # Panics
     /// If the config does not [`validate`](Self::validate).
     pub fn init<B: Backend>(&self, device: &B::Device) -> Transformer<B> {
+        materialise(self.skeleton(device))
+    }
+
+    /// A model whose parameters are not drawn until they are first used: what a loader fills in.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn skeleton<B: Backend>(&self, device: &B::Device) -> Transformer<B> {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
         let size = [self.embedding.vocab, self.embedding.d_model];
-        let initialisers = self.initialisation.initialisers(size[1], self.decoder.n_layers);
-        materialise(Transformer {
+        let initialisers = self
+            .initialisation
+            .initialisers(size[1], self.decoder.n_layers);
+        Transformer {
             embedding: self.embedding.init(&initialisers, device),
             stacks: EncoderDecoder {
                 encoder: self.encoder.init(self.initialisation, device),
                 decoder: self.decoder.init(self.initialisation, device),
             },
             head: Head::new(size, self.tied, self.logits_bias, &initialisers, device),
-        })
+        }
+    }
+}
+
+/// What an [`EncoderDecoder`] is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderDecoderConfig {
+    /// The layers that read the source.
+    pub encoder: StackConfig,
+    /// The layers that write the target.
+    pub decoder: StackConfig,
+    /// How weights are drawn.
+    pub initialisation: Initialisation,
+}
+
+impl EncoderDecoderConfig {
+    /// `torch.nn.Transformer`'s choices in the given size: norm after each branch and after each stack, ReLU.
+    pub fn torch(size: StackSize) -> Self {
+        let encoder = StackConfig {
+            final_norm: true,
+            ..StackConfig::post_norm(size)
+        };
+        Self {
+            decoder: StackConfig {
+                cross_attention: true,
+                ..encoder.clone()
+            },
+            encoder,
+            initialisation: Initialisation::Xavier,
+        }
+    }
+
+    /// Whether a model can be made from these numbers.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.encoder.validate()?;
+        self.decoder.validate()?;
+        same_width(
+            "decoder.d_model",
+            self.decoder.d_model,
+            self.encoder.d_model,
+        )
+    }
+
+    /// Two stacks with freshly drawn weights.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> EncoderDecoder<B> {
+        materialise(self.skeleton(device))
+    }
+
+    /// Two stacks whose parameters are not drawn until they are first used: what a loader fills in.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn skeleton<B: Backend>(&self, device: &B::Device) -> EncoderDecoder<B> {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        EncoderDecoder {
+            encoder: self.encoder.init(self.initialisation, device),
+            decoder: self.decoder.init(self.initialisation, device),
+        }
     }
 }
 
@@ -94,35 +184,18 @@ pub struct EncoderDecoder<B: Backend> {
 }
 
 impl<B: Backend> EncoderDecoder<B> {
-    /// Two stacks with freshly drawn weights.
-    ///
-    /// # Panics
-    /// If a config does not validate, or `decoder` has no cross-attention.
-    pub fn new(
-        encoder: &StackConfig,
-        decoder: &StackConfig,
-        initialisation: Initialisation,
-        device: &B::Device,
-    ) -> Self {
-        for config in [encoder, decoder] {
-            if let Err(error) = config.validate() {
-                panic!("{error}");
-            }
-        }
-        assert!(decoder.cross_attention, "a decoder needs cross-attention");
-        materialise(Self {
-            encoder: encoder.init(initialisation, device),
-            decoder: decoder.init(initialisation, device),
-        })
-    }
-
     /// Reads the source; every position sees every other that is not padding.
     ///
     /// - `source`: `[batch, source_seq, d_model]`
     /// - `padding_mask`: `[batch, source_seq]`
     /// - returns `[batch, source_seq, d_model]`
-    pub fn encode(&self, source: Tensor<B, 3>, padding_mask: Option<Tensor<B, 2, Bool>>) -> Tensor<B, 3> {
-        self.encoder.forward(source, &Mask::padding(padding_mask), None)
+    pub fn encode(
+        &self,
+        source: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> Tensor<B, 3> {
+        self.encoder
+            .forward(source, &Mask::padding(padding_mask), None)
     }
 
     /// Reads the source and the target so far, which looks back causally.
@@ -193,10 +266,15 @@ impl<B: Backend> Transformer<B> {
         capacity: usize,
     ) -> TransformerState<B> {
         let ([batch, _], device) = (source.dims(), source.device());
-        let memory = self.stacks.memory(self.embedding.forward(source, 0, &[0]), padding_mask);
+        let memory = self
+            .stacks
+            .memory(self.embedding.forward(source, 0, &[0]), padding_mask);
         let capacity = capacity.min(self.embedding.max_positions());
         TransformerState {
-            stack: self.stacks.decoder.start(&vec![0; batch], Some(memory), capacity),
+            stack: self
+                .stacks
+                .decoder
+                .start(&vec![0; batch], Some(memory), capacity),
             device,
         }
     }
@@ -224,7 +302,9 @@ impl<B: Backend> Autoregressive<B> for Transformer<B> {
 
     fn decode(&self, tokens: Tensor<B, 2, Int>, state: &mut TransformerState<B>) -> Tensor<B, 3> {
         let stack = &mut state.stack;
-        let x = self.embedding.forward(tokens, stack.n_past(), stack.n_hidden());
+        let x = self
+            .embedding
+            .forward(tokens, stack.n_past(), stack.n_hidden());
         self.stacks.decoder.step(x, stack)
     }
 
