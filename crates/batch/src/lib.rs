@@ -1,0 +1,29 @@
+//! From token ids to tensors: the only place that knows shift by one, padding, length buckets and the order of the data.
+//!
+//! What a step trains on is a function of the seed and the step, never of what ran before: a run that is resumed sees
+//! what an uninterrupted one would have seen.
+//!
+//! ```
+//! use burn_flex::Flex;
+//! use hearth_batch::{TextWindows, WindowShape};
+//!
+//! # fn main() -> Result<(), hearth_batch::BatchError> {
+//! let windows = TextWindows::new((0..100).collect(), WindowShape { batch: 2, seq: 8 })?;
+//! let batch = windows.random::<Flex>(42, 0, &Default::default());
+//! assert_eq!(batch.inputs.dims(), [2, 8]);
+//! assert_eq!(batch.n_tokens, 16);
+//! # Ok(())
+//! # }
+//! ```
+
+mod causal;
+mod error;
+mod padding;
+mod pairs;
+mod seed;
+
+pub use causal::{CausalBatch, TextWindows, WindowShape};
+pub use error::BatchError;
+pub use padding::{Padded, pad_left, pad_right};
+pub use pairs::{BatchSize, PairBatch, PairBatches, PairIds};
+pub use seed::{Stream, derive_seed};

@@ -1,0 +1,252 @@
+//! Sentence pairs as batches of similar length.
+
+use crate::error::BatchError;
+use crate::padding::{Padded, pad_right};
+use crate::seed::{Stream, derive_seed};
+use burn::tensor::{Bool, Int, Tensor, backend::Backend};
+use hearth_data::TokenId;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use rand::seq::SliceRandom;
+
+/// A source and its translation as ids. Both end as their tokenizer ends them, with an end-of-sentence token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairIds {
+    /// What is read.
+    pub source: Vec<TokenId>,
+    /// What is to be written.
+    pub target: Vec<TokenId>,
+}
+
+/// A batch of pairs for an encoder-decoder.
+#[derive(Debug, Clone)]
+pub struct PairBatch<B: Backend> {
+    /// `[batch, source_seq]`
+    pub source: Tensor<B, 2, Int>,
+    /// `[batch, source_seq]`
+    pub source_padding: Option<Tensor<B, 2, Bool>>,
+    /// `[batch, target_seq]`: the start token, then the targets but the last.
+    pub inputs: Tensor<B, 2, Int>,
+    /// `[batch, target_seq]`
+    pub targets: Tensor<B, 2, Int>,
+    /// `[batch, target_seq]`
+    pub target_padding: Option<Tensor<B, 2, Bool>>,
+    /// How many targets are not padding.
+    pub n_tokens: usize,
+}
+
+/// How large a batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchSize {
+    /// So many pairs.
+    Pairs(usize),
+    /// As many pairs as fit when both sides are padded: `pairs * longest side <= tokens`. A pair that alone exceeds the
+    /// budget still makes a batch.
+    Tokens(usize),
+}
+
+/// Sentence pairs as a supply of batches.
+///
+/// An epoch's order is a function of the seed and the epoch: the pairs are shuffled, cut into pools, sorted by length
+/// within a pool, cut into batches, and the batches shuffled. So a batch holds similar lengths and wastes little on
+/// padding, but is another one in every epoch.
+#[derive(Debug, Clone)]
+pub struct PairBatches {
+    pairs: Vec<PairIds>,
+    size: BatchSize,
+    start: TokenId,
+    pad: TokenId,
+}
+
+/// Pairs in a pool that is sorted by length. Large enough for equal lengths to meet, small enough for variety.
+const POOL: usize = 8192;
+
+impl PairBatches {
+    /// # Errors
+    /// If there is no pair, or the batch size is zero.
+    pub fn new(
+        pairs: Vec<PairIds>,
+        size: BatchSize,
+        start: TokenId,
+        pad: TokenId,
+    ) -> Result<Self, BatchError> {
+        if pairs.is_empty() {
+            return Err(BatchError::NoPairs);
+        }
+        match size {
+            BatchSize::Pairs(0) => Err(BatchError::Zero {
+                field: "batch_size",
+            }),
+            BatchSize::Tokens(0) => Err(BatchError::Zero {
+                field: "batch_tokens",
+            }),
+            _ => Ok(Self {
+                pairs,
+                size,
+                start,
+                pad,
+            }),
+        }
+    }
+
+    /// The pairs.
+    pub fn pairs(&self) -> &[PairIds] {
+        &self.pairs
+    }
+
+    /// The batches of an epoch, as indices into the pairs. Every pair is in exactly one.
+    pub fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(derive_seed(seed, Stream::Data, epoch));
+        let mut order: Vec<usize> = (0..self.pairs.len()).collect();
+        order.shuffle(&mut rng);
+        let mut batches: Vec<Vec<usize>> = order
+            .chunks_mut(POOL)
+            .flat_map(|pool| self.cut(pool))
+            .collect();
+        batches.shuffle(&mut rng);
+        batches
+    }
+
+    /// All pairs once, by length: for validation.
+    pub fn all(&self) -> Vec<Vec<usize>> {
+        self.cut(&mut (0..self.pairs.len()).collect::<Vec<_>>())
+    }
+
+    /// The tensors of some pairs.
+    pub fn batch<B: Backend>(&self, indices: &[usize], device: &B::Device) -> PairBatch<B> {
+        let pairs = || indices.iter().map(|&i| &self.pairs[i]);
+        let sources: Vec<&[TokenId]> = pairs().map(|pair| pair.source.as_slice()).collect();
+        let targets: Vec<&[TokenId]> = pairs().map(|pair| pair.target.as_slice()).collect();
+        let inputs: Vec<Vec<TokenId>> = targets
+            .iter()
+            .map(|target| shift_right(target, self.start))
+            .collect();
+        let source: Padded<B> = pad_right(&sources, self.pad, device);
+        let target: Padded<B> = pad_right(&targets, self.pad, device);
+        PairBatch {
+            source: source.tokens,
+            source_padding: source.padding_mask,
+            inputs: pad_right::<B, _>(&inputs, self.pad, device).tokens,
+            targets: target.tokens,
+            target_padding: target.padding_mask,
+            n_tokens: targets.iter().map(|target| target.len()).sum(),
+        }
+    }
+
+    /// Sorts by length and cuts into batches.
+    fn cut(&self, indices: &mut [usize]) -> Vec<Vec<usize>> {
+        // The index last: equal lengths keep one order whatever the sort does.
+        indices.sort_unstable_by_key(|&i| {
+            let PairIds { source, target } = &self.pairs[i];
+            (target.len(), source.len(), i)
+        });
+        let mut batches = Vec::new();
+        let (mut batch, mut longest) = (Vec::new(), 0);
+        for &index in indices.iter() {
+            let pair = &self.pairs[index];
+            let with_pair = longest.max(pair.source.len()).max(pair.target.len());
+            let full = match self.size {
+                BatchSize::Pairs(pairs) => batch.len() == pairs,
+                BatchSize::Tokens(tokens) => (batch.len() + 1) * with_pair > tokens,
+            };
+            if full && !batch.is_empty() {
+                batches.push(std::mem::take(&mut batch));
+                longest = 0;
+            }
+            longest = longest.max(pair.source.len()).max(pair.target.len());
+            batch.push(index);
+        }
+        if !batch.is_empty() {
+            batches.push(batch);
+        }
+        batches
+    }
+}
+
+/// What a decoder has read when it is to write `target`: the start token and all but the last of it.
+fn shift_right(target: &[TokenId], start: TokenId) -> Vec<TokenId> {
+    let all_but_last = &target[..target.len().saturating_sub(1)];
+    std::iter::once(start)
+        .chain(all_but_last.iter().copied())
+        .take(target.len())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn_flex::Flex;
+
+    fn batches(lengths: &[(usize, usize)], size: BatchSize) -> PairBatches {
+        let pair = |(source, target): &(usize, usize)| PairIds {
+            source: vec![7; *source],
+            target: vec![8; *target],
+        };
+        PairBatches::new(lengths.iter().map(pair).collect(), size, 0, 1).expect("pairs")
+    }
+
+    fn many() -> Vec<(usize, usize)> {
+        (0..500).map(|i| (1 + i * 7 % 13, 1 + i * 5 % 17)).collect()
+    }
+
+    #[test]
+    fn an_epoch_holds_every_pair_once_and_another_epoch_holds_them_in_another_order() {
+        for size in [BatchSize::Pairs(32), BatchSize::Tokens(100)] {
+            let batches = batches(&many(), size);
+            let epoch = batches.epoch(3, 0);
+            let mut seen: Vec<usize> = epoch.iter().flatten().copied().collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..500).collect::<Vec<_>>());
+            assert_eq!(epoch, batches.epoch(3, 0));
+            assert_ne!(epoch, batches.epoch(3, 1));
+        }
+    }
+
+    #[test]
+    fn a_token_budget_is_kept_on_both_sides() {
+        let lengths = many();
+        for batch in batches(&lengths, BatchSize::Tokens(100)).epoch(0, 0) {
+            let longest = batch
+                .iter()
+                .map(|&i| lengths[i].0.max(lengths[i].1))
+                .max()
+                .expect("a pair");
+            assert!(batch.len() * longest <= 100, "{} x {longest}", batch.len());
+        }
+    }
+
+    #[test]
+    fn a_pair_beyond_the_budget_is_a_batch_of_its_own() {
+        let batches = batches(&[(50, 50), (2, 2), (2, 2)], BatchSize::Tokens(10));
+        assert_eq!(batches.all(), [vec![1, 2], vec![0]]);
+    }
+
+    #[test]
+    fn the_decoder_reads_start_and_writes_the_target() {
+        let pairs = vec![
+            PairIds {
+                source: vec![5, 2],
+                target: vec![6, 7, 2],
+            },
+            PairIds {
+                source: vec![5, 9, 2],
+                target: vec![8, 2],
+            },
+        ];
+        let batches = PairBatches::new(pairs, BatchSize::Pairs(2), 0, 1).expect("pairs");
+        let batch = batches.batch::<Flex>(&[0, 1], &Default::default());
+        let values =
+            |tensor: Tensor<Flex, 2, Int>| -> Vec<i64> { tensor.into_data().iter().collect() };
+        assert_eq!(values(batch.source), [5, 2, 1, 5, 9, 2]);
+        assert_eq!(values(batch.inputs), [0, 6, 7, 0, 8, 1]);
+        assert_eq!(values(batch.targets), [6, 7, 2, 8, 2, 1]);
+        assert_eq!(batch.n_tokens, 5);
+        let hidden: Vec<bool> = batch
+            .target_padding
+            .expect("padding")
+            .into_data()
+            .iter()
+            .collect();
+        assert_eq!(hidden, [false, false, false, false, false, true]);
+    }
+}
