@@ -1,0 +1,41 @@
+//! Corpora and tokenizers: everything between a file a person has and the token ids a model wants.
+//!
+//! The crate sees no tensor. A [`TextCorpus`] is plain text for a language model, a [`PairCorpus`] sentences with
+//! their translations; [`number_words`] and [`cicero`] are corpora that need no file. A [`Tokenizer`] turns text into
+//! ids and back; what it saves is a `tokenizer.json` that any program built on Hugging Face's library loads. Whatever
+//! is wrong with a file is a [`DataError`] that says where.
+//!
+//! ```
+//! use hearth_data::{TextCorpus, Tokenizer, cicero};
+//!
+//! # fn main() -> Result<(), hearth_data::DataError> {
+//! let corpus = TextCorpus::from_text(cicero());
+//! let (train, validation) = corpus.split_tail(0.1);
+//! assert!(train.len() > validation.len());
+//!
+//! let tokenizer = Tokenizer::train_characters(corpus.text())?;
+//! let ids = tokenizer.encode("quo usque tandem")?;
+//! assert_eq!(ids.len(), 16);
+//! assert_eq!(tokenizer.decode(&ids)?, "quo usque tandem");
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod embedded;
+mod error;
+mod parallel;
+mod read;
+mod text;
+mod tokenizer;
+
+#[cfg(test)]
+mod shared;
+
+pub use embedded::{cicero, number_words};
+pub use error::DataError;
+pub use parallel::{Pair, PairCorpus};
+pub use read::{MAX_TEXT_BYTES, read_text};
+pub use text::TextCorpus;
+pub use tokenizer::{BpeOptions, SpecialScheme, TokenId, Tokenizer};
