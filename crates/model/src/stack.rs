@@ -118,6 +118,7 @@ impl StackConfig {
                 .map(|_| Layer::new(self, initialisers, device))
                 .collect(),
             final_norm: self.final_norm.then(|| final_norm.init(device)),
+            d_model: self.d_model,
         }
     }
 }
@@ -127,6 +128,7 @@ impl StackConfig {
 pub struct Stack<B: Backend> {
     layers: Vec<Layer<B>>,
     final_norm: Option<LayerNorm<B>>,
+    d_model: usize,
 }
 
 /// An encoder's output as the keys and values of each layer of a decoder: made once a source, read at every step.
@@ -210,6 +212,11 @@ impl<B: Backend> StackState<B> {
 }
 
 impl<B: Backend> Stack<B> {
+    /// Width of the vectors.
+    pub fn d_model(&self) -> usize {
+        self.d_model
+    }
+
     /// All positions at once.
     ///
     /// - `x`: `[batch, seq, d_model]`

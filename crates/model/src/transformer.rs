@@ -184,6 +184,11 @@ pub struct EncoderDecoder<B: Backend> {
 }
 
 impl<B: Backend> EncoderDecoder<B> {
+    /// Width of the vectors.
+    pub fn d_model(&self) -> usize {
+        self.encoder.d_model()
+    }
+
     /// Reads the source; every position sees every other that is not padding.
     ///
     /// - `source`: `[batch, source_seq, d_model]`

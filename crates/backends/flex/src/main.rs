@@ -1,0 +1,28 @@
+//! hearth on Burn's flex backend: pure Rust, on the CPU.
+
+use burn::backend::Autodiff;
+use burn_flex::{Flex, FlexDevice};
+use hearth_cli::{DeviceEntry, Platform};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct OnFlex;
+
+impl Platform for OnFlex {
+    type Backend = Autodiff<Flex>;
+    const NAME: &'static str = "flex";
+
+    fn devices() -> Vec<DeviceEntry<FlexDevice>> {
+        vec![DeviceEntry {
+            name: "cpu".to_owned(),
+            description: "the processor, by burn-flex".to_owned(),
+            device: FlexDevice,
+        }]
+    }
+}
+
+fn main() -> ExitCode {
+    hearth_cli::main::<OnFlex>()
+}

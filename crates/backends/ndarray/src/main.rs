@@ -1,0 +1,28 @@
+//! hearth on Burn's ndarray backend: pure Rust, on the CPU.
+
+use burn::backend::Autodiff;
+use burn_ndarray::{NdArray, NdArrayDevice};
+use hearth_cli::{DeviceEntry, Platform};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct OnNdArray;
+
+impl Platform for OnNdArray {
+    type Backend = Autodiff<NdArray>;
+    const NAME: &'static str = "ndarray";
+
+    fn devices() -> Vec<DeviceEntry<NdArrayDevice>> {
+        vec![DeviceEntry {
+            name: "cpu".to_owned(),
+            description: "the processor, by burn-ndarray".to_owned(),
+            device: NdArrayDevice::Cpu,
+        }]
+    }
+}
+
+fn main() -> ExitCode {
+    hearth_cli::main::<OnNdArray>()
+}

@@ -1,0 +1,274 @@
+//! The command line as clap sees it.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Train and run sequence models: GPT and encoder-decoder Transformers.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Where to compute; `devices` lists the names
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) device: Option<String>,
+    /// One seed, one result
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Results as one JSON object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train, evaluate, use and plot a small model on embedded data, in about a minute
+    Quickstart(Quickstart),
+    /// Train a model by a recipe
+    Train(Train),
+    /// Continue a prompt; for an encoder-decoder, write what follows from it
+    Generate(Generate),
+    /// Translate text, line by line
+    Translate(Translate),
+    /// How likely a text is: nll, perplexity, bits per byte
+    Score(Score),
+    /// Raw tensors in, raw tensors out, under Hugging Face's names
+    Forward(Forward),
+    /// What a model directory holds
+    Inspect(Inspect),
+    /// The devices that are there
+    Devices,
+    /// Draw the losses of one or several runs
+    Plot(Plot),
+    /// A completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Quickstart {
+    /// The run's folder; by default the first free of runs/quickstart, runs/quickstart-2, …
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// The recipe
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: PathBuf,
+    /// Data instead of the recipe's; may be given again
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Vec<PathBuf>,
+    /// The run's folder; by default the first free of runs/RECIPE, runs/RECIPE-2, …
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Change a value of the recipe, for example train.steps=200; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decoding {
+    /// Take the likeliest token each time
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "beam"])]
+    pub(crate) greedy: bool,
+    /// Divide logits by this before sampling [default: 1]
+    #[arg(long, value_name = "T", conflicts_with = "beam")]
+    pub(crate) temperature: Option<f64>,
+    /// Sample among the K likeliest tokens
+    #[arg(long, value_name = "K", conflicts_with = "beam")]
+    pub(crate) top_k: Option<usize>,
+    /// Sample among the likeliest tokens that together have probability P
+    #[arg(long, value_name = "P", conflicts_with = "beam")]
+    pub(crate) top_p: Option<f64>,
+    /// Search with N beams
+    #[arg(long, value_name = "N")]
+    pub(crate) beam: Option<usize>,
+    /// Beam scores are divided by the length to this power
+    #[arg(long, value_name = "A", default_value_t = 1.0)]
+    pub(crate) length_penalty: f64,
+    /// Do not stop at the end-of-text token
+    #[arg(long)]
+    pub(crate) ignore_eos: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// The text to go on from
+    #[arg(long, value_name = "TEXT", group = "source")]
+    pub(crate) prompt: Option<String>,
+    /// A file with the text to go on from
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub(crate) prompt_file: Option<PathBuf>,
+    /// Tokens to go on from, as 1,2,3; given again, several prompts at once
+    #[arg(long, value_name = "IDS", group = "source")]
+    pub(crate) prompt_ids: Vec<String>,
+    /// New tokens at most
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) max_new_tokens: usize,
+    /// Texts to write for each prompt
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) samples: usize,
+    #[command(flatten)]
+    pub(crate) decoding: Decoding,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Translate {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// The text, a sentence a line; standard input if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Where the translation goes; standard output if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Search with N beams; 1 is greedy
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) beam: usize,
+    /// Beam scores are divided by the length to this power
+    #[arg(long, value_name = "A", default_value_t = 1.0)]
+    pub(crate) length_penalty: f64,
+    /// Tokens of a translation at most; by default what the model has positions for
+    #[arg(long, value_name = "N")]
+    pub(crate) max_new_tokens: Option<usize>,
+    /// Sentences at once
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) batch_size: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Score {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// The text (gpt), or lines of source, tab, target (encoder-decoder); standard input if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// For text longer than the model's context: tokens between the starts of two windows; by default half a context
+    #[arg(long, value_name = "N")]
+    pub(crate) stride: Option<usize>,
+    /// Each token with its log-probability
+    #[arg(long)]
+    pub(crate) per_token: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forward {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Input tensors: input_ids, attention_mask, decoder_input_ids; src, tgt
+    #[arg(long, value_name = "F.safetensors")]
+    pub(crate) inputs: PathBuf,
+    /// Where logits (or output) go
+    #[arg(long, value_name = "F.safetensors")]
+    pub(crate) outputs: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// Run folders
+    #[arg(value_name = "RUN_DIR", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The picture; by default loss.svg in the first run's folder
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// The examples below each command's help, `{}` standing for the program.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("quickstart", "{} quickstart\n  {} quickstart --out /tmp/first-run"),
+    (
+        "train",
+        "{} train --config configs/shakespeare-char-small.toml\n  \
+         {} train --config configs/cicero.toml --set train.steps=200 --set train.lr=3e-4\n  \
+         {} train --config configs/cicero.toml --data mine.txt --data more.txt.gz --out runs/mine",
+    ),
+    (
+        "generate",
+        "{} generate --model runs/shakespeare/best --prompt 'ROMEO:' --temperature 0.8 --top-k 40\n  \
+         {} generate --model gpt2 --prompt-ids 464,3290 --max-new-tokens 20 --greedy --json",
+    ),
+    (
+        "translate",
+        "echo 'forty-two' | {} translate --model runs/quickstart/best\n  \
+         {} translate --model opus-mt-en-fr --input en.txt --output fr.txt --beam 6",
+    ),
+    (
+        "score",
+        "{} score --model runs/shakespeare/best --input book.txt\n  \
+         {} score --model runs/quickstart/best --input pairs.tsv --per-token --json",
+    ),
+    (
+        "forward",
+        "{} forward --model gpt2 --inputs reference.safetensors --outputs logits.safetensors",
+    ),
+    ("inspect", "{} inspect --model runs/quickstart/best"),
+    ("devices", "{} devices --json"),
+    ("plot", "{} plot runs/quickstart\n  {} plot runs/a runs/b --output both.svg"),
+    ("completions", "{} completions bash > ~/.local/share/bash-completion/completions/{}"),
+];
+
+/// The command with its program's name and its examples.
+pub(crate) fn with_examples(command: clap::Command, program: &str) -> clap::Command {
+    let named = command.bin_name(program.to_owned()).display_name(program.to_owned());
+    EXAMPLES.iter().fold(named, |command, (name, examples)| {
+        let text = format!("Examples:\n  {}", examples.replace("{}", program));
+        command.mut_subcommand(*name, |subcommand| subcommand.after_help(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_shows_an_example_that_parses() {
+        let command = with_examples(Arguments::command(), "hearth-test");
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            let name = subcommand.get_name().to_owned();
+            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<&str> = help.lines().skip(1).collect();
+            assert!(!examples.is_empty(), "{name} has no example");
+            for example in examples {
+                let line = example.split("| ").last().unwrap_or_default();
+                let line = line.split(" > ").next().unwrap_or_default();
+                let words = line.split_whitespace().map(|word| word.trim_matches('\''));
+                let parsed = command.clone().try_get_matches_from(words);
+                assert!(parsed.is_ok(), "{example}: {}", parsed.expect_err("an error"));
+            }
+        }
+    }
+}

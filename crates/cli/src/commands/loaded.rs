@@ -1,0 +1,95 @@
+//! A model directory as commands use it: opened, and asked for what a command needs of it.
+
+use crate::Context;
+use crate::error::CliError;
+use crate::platform::{Inference, Platform};
+use burn::tensor::backend::Backend;
+use hearth_data::{TokenId, Tokenizer};
+use hearth_hub::{Model, ModelDirectory};
+use hearth_infer::SpecialTokens;
+use hearth_model::{Gpt, Transformer};
+use std::path::{Path, PathBuf};
+
+/// A model and where it came from.
+pub(crate) struct Loaded<B: Backend> {
+    pub(crate) directory: ModelDirectory<B>,
+    path: PathBuf,
+}
+
+/// The two kinds of model that write text.
+pub(crate) enum Writer<'a, B: Backend> {
+    Gpt(&'a Gpt<B>),
+    Transformer(&'a Transformer<B>, SpecialTokens),
+}
+
+impl<B: Backend> Loaded<B> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The model as one that writes text.
+    pub(crate) fn writer(&self, command: &'static str) -> Result<Writer<'_, B>, CliError> {
+        match &self.directory.model {
+            Model::Gpt(gpt) => Ok(Writer::Gpt(gpt)),
+            Model::Transformer(model) => Ok(Writer::Transformer(model, self.source_tokens()?)),
+            Model::EncoderDecoder(_) => Err(self.wrong_model(command, "a model over tokens")),
+        }
+    }
+
+    /// The model as an encoder-decoder over tokens.
+    pub(crate) fn transformer(&self, command: &'static str) -> Result<(&Transformer<B>, SpecialTokens), CliError> {
+        match self.writer(command)? {
+            Writer::Transformer(model, special) => Ok((model, special)),
+            Writer::Gpt(_) => Err(self.wrong_model(command, "an encoder-decoder")),
+        }
+    }
+
+    /// The tokenizer, without which `what` cannot be done.
+    pub(crate) fn tokenizer(&self, what: &'static str) -> Result<&Tokenizer, CliError> {
+        self.directory.tokenizer.as_ref().ok_or_else(|| CliError::NoTokenizer {
+            path: self.path.clone(),
+            what,
+        })
+    }
+
+    /// The tokens that end a text, unless they are to be ignored.
+    pub(crate) fn end_tokens(&self, ignore: bool) -> Vec<TokenId> {
+        if ignore { Vec::new() } else { self.directory.special.eos.clone() }
+    }
+
+    fn source_tokens(&self) -> Result<SpecialTokens, CliError> {
+        let special = &self.directory.special;
+        let need = |token: Option<TokenId>, name: &'static str| {
+            token.ok_or_else(|| CliError::NoToken {
+                path: self.path.clone(),
+                token: name,
+                what: "an encoder-decoder needs it",
+            })
+        };
+        Ok(SpecialTokens {
+            start: need(special.decoder_start.or(special.bos), "decoder_start_token_id")?,
+            pad: need(special.pad, "pad_token_id")?,
+        })
+    }
+
+    fn wrong_model(&self, command: &'static str, expected: &'static str) -> CliError {
+        CliError::WrongModel {
+            path: self.path.clone(),
+            found: self.directory.config.architecture(),
+            command,
+            expected,
+        }
+    }
+}
+
+/// The model at `path`, for inference.
+pub(crate) fn open<P: Platform>(path: &Path, context: &Context<P>) -> Result<Loaded<Inference<P>>, CliError> {
+    let directory = ModelDirectory::load(path, &context.device)?;
+    let (architecture, dialect) = (directory.config.architecture(), directory.dialect.name());
+    let described = format!("{}: {architecture}, written as {dialect}", path.display());
+    context.console.detail(described);
+    Ok(Loaded {
+        directory,
+        path: path.to_owned(),
+    })
+}

@@ -1,0 +1,15 @@
+//! The commands, one a file.
+
+pub(crate) mod completions;
+pub(crate) mod devices;
+pub(crate) mod forward;
+pub(crate) mod generate;
+pub(crate) mod inspect;
+pub(crate) mod plot;
+pub(crate) mod quickstart;
+pub(crate) mod score;
+pub(crate) mod train;
+pub(crate) mod translate;
+
+mod loaded;
+mod run_folder;

@@ -1,0 +1,105 @@
+//! `quickstart`: the main job on embedded data, from nothing to a model that is used.
+
+use super::loaded::{Loaded, open};
+use super::run_folder::{Follower, choose, describe};
+use crate::arguments::Quickstart;
+use crate::console::thousands;
+use crate::error::CliError;
+use crate::platform::{Inference, Platform};
+use crate::progress::{Progress, readable};
+use crate::{Context, program_name};
+use hearth_data::Pair;
+use hearth_infer::{DecodeOptions, Strategy, translate};
+use hearth_train::{Recipe, held_out_pairs};
+use serde_json::json;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// The recipe, embedded so that the binary needs no file.
+const RECIPE: &str = include_str!("../../recipes/number-words.toml");
+
+/// Sentences translated at once.
+const BATCH: usize = 250;
+
+pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Result<(), CliError> {
+    let seed: Vec<String> = context.seed.iter().map(|seed| format!("train.seed={seed}")).collect();
+    let recipe = Recipe::parse(RECIPE, Path::new("number-words.toml"), &seed, &[])?;
+    let folder = choose(options.out.as_deref(), "quickstart")?;
+    let console = &context.console;
+    console.say("training an encoder-decoder Transformer to read numbers in English and write them in French");
+    let mut follower = Follower::new(*console);
+    let outcome = hearth_train::run::<P::Backend>(&recipe, &folder, &context.device, &mut |event| follower.hear(event));
+    follower.finish();
+    let outcome = outcome?;
+    console.say(format!("trained in {}", readable(outcome.duration)));
+
+    let (training, held_out) = held_out_pairs(&recipe)?;
+    let loaded = open(&folder.join("best"), context)?;
+    let written = translate_all(&loaded, &held_out, context)?;
+    let right = written.iter().zip(&held_out).filter(|(text, pair)| **text == pair.target).count();
+    let exact = right as f64 / held_out.len() as f64;
+    console.say(format!(
+        "\n{:.1} % of {} numbers that training never saw are right to the letter ({} of 0 … {} were trained on, the rest \
+         kept back by a hash of their English words)",
+        100.0 * exact,
+        thousands(held_out.len()),
+        thousands(training.len()),
+        thousands(recipe.data.n_numbers as usize - 1),
+    ));
+    for (pair, text) in held_out.iter().zip(&written).step_by(1 + held_out.len() / 6) {
+        let mark = if *text == pair.target { "" } else { "   (wrong)" };
+        console.say(format!("  {} -> {text}{mark}", pair.source));
+    }
+    let program = program_name::<P>();
+    let shown = folder.display();
+    console.say(format!(
+        "\n{}\n\ntry next:\n  \
+         echo 'seven thousand eight hundred ninety-one' | {program} translate --model {shown}/best\n  \
+         {program} inspect --model {shown}/best\n  \
+         {program} train --config {shown}/config.toml --set train.steps=2000 --set model.d_model=128\n  \
+         {program} train --help",
+        describe(&outcome)
+    ));
+    if console.json {
+        let result = json!({
+            "folder": folder,
+            "exact_match": exact,
+            "n_held_out": held_out.len(),
+            "n_trained": training.len(),
+            "seconds": outcome.duration.as_secs_f64(),
+            "tokens_per_s": outcome.tokens_per_s,
+            "validation_loss": outcome.best.loss(),
+        });
+        console.result(&result, "")?;
+    }
+    Ok(())
+}
+
+/// The model's greedy translation of each source.
+fn translate_all<P: Platform>(
+    loaded: &Loaded<Inference<P>>,
+    pairs: &[Pair],
+    context: &Context<P>,
+) -> Result<Vec<String>, CliError> {
+    let (model, special) = loaded.transformer("quickstart")?;
+    let tokenizer = loaded.tokenizer("quickstart reads text")?;
+    let options = DecodeOptions {
+        strategy: Strategy::Greedy,
+        max_new_tokens: 60,
+        eos: loaded.end_tokens(false),
+    };
+    let mut progress = Progress::new(context.console, pairs.len() as u64);
+    let mut written = Vec::with_capacity(pairs.len());
+    for batch in pairs.chunks(BATCH) {
+        let sources: Vec<&str> = batch.iter().map(|pair| pair.source.as_str()).collect();
+        let sources = tokenizer.encode_all(&sources)?;
+        let go_on = &mut |_| ControlFlow::Continue(());
+        for texts in translate(model, &sources, special, &options, &context.device, go_on)? {
+            let ids = texts.first().map_or(&[][..], |text| &text.ids);
+            written.push(tokenizer.decode(ids)?);
+        }
+        progress.update(written.len() as u64, pairs.len() as u64, || "numbers translated".to_owned());
+    }
+    progress.finish();
+    Ok(written)
+}

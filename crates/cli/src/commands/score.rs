@@ -1,0 +1,134 @@
+//! `score`: how likely a text is.
+
+use super::loaded::{Loaded, Writer, open};
+use super::translate::read_input;
+use crate::Context;
+use crate::arguments::Score as Options;
+use crate::console::Console;
+use crate::error::CliError;
+use crate::platform::{Inference, Platform};
+use crate::progress::Progress;
+use hearth_data::{TokenId, Tokenizer};
+use hearth_infer::{Score, ScoreWindow, SpecialTokens, TokenScores, score_pairs, score_text};
+use hearth_model::{Autoregressive, Gpt, Transformer};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Windows or pairs scored at once.
+const BATCH: usize = 16;
+
+pub(crate) fn run<P: Platform>(options: &Options, context: &Context<P>) -> Result<(), CliError> {
+    let loaded: Loaded<Inference<P>> = open(&options.model, context)?;
+    let tokenizer = loaded.tokenizer("score reads text")?;
+    let text = read_input(options.input.as_deref())?;
+    match loaded.writer("score")? {
+        Writer::Gpt(gpt) => text_score(gpt, tokenizer, &text, options, context),
+        Writer::Transformer(model, special) => pair_scores((model, special), tokenizer, &text, options, context),
+    }
+}
+
+fn text_score<P: Platform>(
+    gpt: &Gpt<Inference<P>>,
+    tokenizer: &Tokenizer,
+    text: &str,
+    options: &Options,
+    context: &Context<P>,
+) -> Result<(), CliError> {
+    let ids = tokenizer.encode_plain(text)?;
+    if ids.len() < 2 {
+        return Err(CliError::Usage(format!(
+            "{} has {} tokens, expected at least 2: the first is not predicted",
+            name(options.input.as_deref()).display(),
+            ids.len()
+        )));
+    }
+    let size = gpt.max_positions();
+    let stride = options.stride.unwrap_or(size.div_ceil(2));
+    let window = ScoreWindow { context: size, stride };
+    let scores = score_text(gpt, &ids, window, BATCH, &context.device)?;
+    if options.per_token {
+        per_token(context.console, tokenizer, &ids[1..], &scores, None)?;
+    }
+    // The first token is given, not predicted: its bytes do not count.
+    let first = tokenizer.decode_with_special(&ids[..1])?;
+    summary(context.console, scores.total(), text.len().saturating_sub(first.len()))
+}
+
+fn pair_scores<P: Platform>(
+    (model, special): (&Transformer<Inference<P>>, SpecialTokens),
+    tokenizer: &Tokenizer,
+    text: &str,
+    options: &Options,
+    context: &Context<P>,
+) -> Result<(), CliError> {
+    let path = name(options.input.as_deref());
+    let pairs: Vec<(&str, &str)> = text
+        .lines()
+        .enumerate()
+        .map(|(i, line)| {
+            line.split_once('\t').ok_or_else(|| {
+                let message = format!("{}, line {}: no tab between source and target", path.display(), i + 1);
+                CliError::Usage(message)
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let mut progress = Progress::new(context.console, pairs.len() as u64);
+    let (mut total, mut n_bytes) = (Score { nll: 0.0, n_tokens: 0 }, 0);
+    for (i, batch) in pairs.chunks(BATCH).enumerate() {
+        let sources: Vec<&str> = batch.iter().map(|pair| pair.0.trim()).collect();
+        let targets: Vec<&str> = batch.iter().map(|pair| pair.1.trim()).collect();
+        let sources = tokenizer.encode_all(&sources)?;
+        let ids: Vec<(Vec<TokenId>, Vec<TokenId>)> = sources.into_iter().zip(tokenizer.encode_all(&targets)?).collect();
+        let scores = score_pairs(model, &ids, special, &context.device)?;
+        for (j, (scores, (_, target))) in scores.iter().zip(&ids).enumerate() {
+            if options.per_token {
+                per_token(context.console, tokenizer, target, scores, Some(i * BATCH + j + 1))?;
+            }
+            total += scores.total();
+        }
+        n_bytes += targets.iter().map(|target| target.len()).sum::<usize>();
+        let done = (i * BATCH + batch.len()) as u64;
+        progress.update(done, pairs.len() as u64, || "pairs scored".to_owned());
+    }
+    progress.finish();
+    summary(context.console, total, n_bytes)
+}
+
+fn per_token(
+    console: Console,
+    tokenizer: &Tokenizer,
+    ids: &[TokenId],
+    scores: &TokenScores,
+    line: Option<usize>,
+) -> Result<(), CliError> {
+    for (&id, &log_prob) in ids.iter().zip(&scores.log_probs) {
+        let token = tokenizer.decode_with_special(&[id])?;
+        let mut result = json!({ "id": id, "token": token, "log_prob": log_prob });
+        if let (Some(line), Some(result)) = (line, result.as_object_mut()) {
+            result.insert("line".to_owned(), line.into());
+        }
+        console.result(&result, format!("{log_prob:9.4}  {token:?}"))?;
+    }
+    Ok(())
+}
+
+fn summary(console: Console, score: Score, n_bytes: usize) -> Result<(), CliError> {
+    let (perplexity, bits) = (score.perplexity(), score.bits_per_byte(n_bytes));
+    let result = json!({
+        "nll": score.nll,
+        "n_tokens": score.n_tokens,
+        "perplexity": perplexity,
+        "bits_per_byte": bits,
+    });
+    let text = format!(
+        "nll {:.2} nats over {} tokens ({:.4} a token)\nperplexity {perplexity:.4}\nbits per byte {bits:.4}",
+        score.nll,
+        score.n_tokens,
+        score.nll / score.n_tokens as f64
+    );
+    console.result(&result, text)
+}
+
+fn name(input: Option<&Path>) -> PathBuf {
+    input.map_or_else(|| PathBuf::from("standard input"), Path::to_owned)
+}

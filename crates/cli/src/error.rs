@@ -1,0 +1,95 @@
+//! Everything that can end a command, and the exit code of each.
+
+use hearth_data::DataError;
+use hearth_hub::HubError;
+use hearth_infer::InferError;
+use hearth_train::{RecipeError, TrainError};
+use std::path::PathBuf;
+
+/// What ends a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{backend} has no device {found:?} here, expected one of: {present}")]
+    NoDevice {
+        found: String,
+        backend: &'static str,
+        present: String,
+    },
+    #[error("{path} already exists: name another folder with --out, or remove it")]
+    Exists { path: PathBuf },
+    #[error("{path} is a {found} model: {command} needs {expected}")]
+    WrongModel {
+        path: PathBuf,
+        found: &'static str,
+        command: &'static str,
+        expected: &'static str,
+    },
+    #[error("{path} has no tokenizer.json: {what}")]
+    NoTokenizer { path: PathBuf, what: &'static str },
+    #[error("{path} names no {token} in its config.json: {what}")]
+    NoToken {
+        path: PathBuf,
+        token: &'static str,
+        what: &'static str,
+    },
+    #[error("{path}, tensor {name:?}: {problem}")]
+    Tensor { path: PathBuf, name: String, problem: String },
+    #[error("{path}, line {line}: {source}")]
+    Line {
+        path: PathBuf,
+        line: usize,
+        source: InferError,
+    },
+    #[error("cannot {action} {path}")]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error(transparent)]
+    Infer(#[from] InferError),
+}
+
+impl CliError {
+    /// The exit code of the contract.
+    pub(crate) fn code(&self) -> u8 {
+        const USAGE: u8 = 2;
+        const NUMERIC: u8 = 3;
+        const CONTENT: u8 = 4;
+        const IO: u8 = 5;
+        let content_or_io = |is_io| if is_io { IO } else { CONTENT };
+        match self {
+            Self::Usage(_) | Self::NoDevice { .. } | Self::Exists { .. } => USAGE,
+            Self::WrongModel { .. } | Self::NoTokenizer { .. } | Self::NoToken { .. } | Self::Tensor { .. } => CONTENT,
+            Self::File { .. } | Self::Output(_) => IO,
+            Self::Recipe(error) | Self::Train(TrainError::Recipe(error)) => match error {
+                RecipeError::Read { .. } => IO,
+                _ => USAGE,
+            },
+            Self::Train(TrainError::NotFinite { .. }) => NUMERIC,
+            Self::Train(error) => content_or_io(error.is_io()),
+            Self::Data(error) => content_or_io(error.is_io()),
+            Self::Hub(error) => content_or_io(error.is_io()),
+            Self::Infer(InferError::NonFinite { .. }) | Self::Line { source: InferError::NonFinite { .. }, .. } => NUMERIC,
+            Self::Infer(_) | Self::Line { .. } => USAGE,
+        }
+    }
+
+    /// A file that cannot be read or written.
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+}

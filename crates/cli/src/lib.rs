@@ -1,0 +1,69 @@
+//! The commands of every hearth binary, generic over the backend.
+//!
+//! A binary implements [`Platform`] for its backend and calls [`main`]. Results go to stdout (as JSON lines with
+//! `--json`), everything for people to stderr, and the exit code says what kind of thing went wrong: 0 success, 2 usage
+//! or config, 3 numeric failure, 4 bad model or data file, 5 I/O.
+
+mod arguments;
+mod commands;
+mod console;
+mod error;
+mod platform;
+mod progress;
+mod stream;
+
+pub use platform::{DeviceEntry, Platform};
+
+use arguments::{Arguments, Command};
+use clap::{CommandFactory, FromArgMatches};
+use console::Console;
+use error::CliError;
+use std::process::ExitCode;
+
+/// What every command needs: where to compute, and where to speak.
+pub(crate) struct Context<P: Platform> {
+    pub(crate) device: platform::Device<P>,
+    pub(crate) console: Console,
+    pub(crate) seed: Option<u64>,
+}
+
+/// Runs the command line of a binary.
+pub fn main<P: Platform>() -> ExitCode {
+    let program = program_name::<P>();
+    let command = arguments::with_examples(Arguments::command(), &program);
+    let arguments = match command.clone().try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    let console = Console::new(arguments.common.json, arguments.common.quiet, arguments.common.verbose);
+    match run::<P>(arguments, command, console) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console.error(&error);
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+/// `hearth-flex` and the like.
+pub(crate) fn program_name<P: Platform>() -> String {
+    format!("hearth-{}", P::NAME)
+}
+
+fn run<P: Platform>(arguments: Arguments, mut command: clap::Command, console: Console) -> Result<(), CliError> {
+    let device = platform::find_device::<P>(arguments.common.device.as_deref())?;
+    let seed = arguments.common.seed;
+    let context = Context::<P> { device, console, seed };
+    match arguments.command {
+        Command::Quickstart(options) => commands::quickstart::run(&options, &context),
+        Command::Train(options) => commands::train::run(&options, &context),
+        Command::Generate(options) => commands::generate::run(&options, &context),
+        Command::Translate(options) => commands::translate::run(&options, &context),
+        Command::Score(options) => commands::score::run(&options, &context),
+        Command::Forward(options) => commands::forward::run(&options, &context),
+        Command::Inspect(options) => commands::inspect::run(&options, &context),
+        Command::Devices => commands::devices::run(&context),
+        Command::Plot(options) => commands::plot::run(&options, &context),
+        Command::Completions(options) => commands::completions::run(&options, &mut command, &program_name::<P>()),
+    }
+}

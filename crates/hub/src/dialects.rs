@@ -1,0 +1,146 @@
+//! The ways of writing a model directory.
+//!
+//! A dialect has two directions, `read` (its `config.json` to our config) and `express` (back), and a table of names.
+//! What it says that changes the mathematics and hearth does not do is refused, never skipped; what it says besides
+//! is ignored, as Hugging Face does.
+
+mod activation;
+mod gpt2;
+mod hearth;
+mod marian;
+mod torch_transformer;
+
+use std::fmt::Debug;
+
+use serde_json::Value;
+
+use crate::config::ModelConfig;
+use crate::config_file::{ConfigFile, brief};
+use crate::error::HubError;
+use crate::names::NameTable;
+use crate::special::SpecialTokens;
+
+/// A way of writing a model directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Hugging Face's `GPT2LMHeadModel`.
+    Gpt2,
+    /// Hugging Face's `MarianMTModel`.
+    Marian,
+    /// The state dict of `torch.nn.Transformer`.
+    TorchTransformer,
+    /// hearth's own: our config and our names as they are.
+    Hearth,
+}
+
+/// A dialect's config and what it says of tokens.
+type Read = Result<(ModelConfig, SpecialTokens), HubError>;
+
+impl Dialect {
+    /// All dialects, in the order in which [`Dialect::of`] tries them.
+    pub const ALL: [Self; 4] = [
+        Self::Gpt2,
+        Self::Marian,
+        Self::TorchTransformer,
+        Self::Hearth,
+    ];
+
+    /// The dialect's `model_type` in `config.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gpt2 => "gpt2",
+            Self::Marian => "marian",
+            Self::TorchTransformer => "torch-transformer",
+            Self::Hearth => "hearth",
+        }
+    }
+
+    /// The outside dialect that can express this config, else [`Dialect::Hearth`].
+    pub fn of(config: &ModelConfig) -> Self {
+        let special = SpecialTokens::default();
+        Self::ALL
+            .into_iter()
+            .find(|dialect| dialect.express(config, &special).is_ok())
+            .unwrap_or(Self::Hearth)
+    }
+
+    /// The `config.json` of a model in this dialect.
+    ///
+    /// # Errors
+    /// The dialect has no words for something in the config: the error says what.
+    pub fn express(self, config: &ModelConfig, special: &SpecialTokens) -> Result<Value, HubError> {
+        let exporter = Exporter { dialect: self };
+        match self {
+            Self::Gpt2 => gpt2::express(exporter, config, special),
+            Self::Marian => marian::express(exporter, config, special),
+            Self::TorchTransformer => torch_transformer::express(exporter, config, special),
+            Self::Hearth => hearth::express(config, special),
+        }
+    }
+
+    /// Finds a file's dialect and reads it in that.
+    pub(crate) fn read(file: &ConfigFile) -> Result<(Self, ModelConfig, SpecialTokens), HubError> {
+        let Some(found) = file.get("model_type") else {
+            return Err(file.lacks("model_type"));
+        };
+        let by_name = |dialect: &Self| found.as_str() == Some(dialect.name());
+        let Some(dialect) = Self::ALL.into_iter().find(by_name) else {
+            let names = Self::ALL.map(Self::name).join(", ");
+            return Err(file.refuse("model_type", brief(found), format!("one of {names}")));
+        };
+        let (config, special) = match dialect {
+            Self::Gpt2 => gpt2::read(file),
+            Self::Marian => marian::read(file),
+            Self::TorchTransformer => torch_transformer::read(file),
+            Self::Hearth => hearth::read(file),
+        }?;
+        Ok((dialect, config, special))
+    }
+
+    /// The dialect's names of tensors; none where they are our own.
+    pub(crate) fn names(self) -> Option<&'static NameTable> {
+        match self {
+            Self::Gpt2 => Some(&gpt2::NAMES),
+            Self::Marian => Some(&marian::NAMES),
+            Self::TorchTransformer => Some(&torch_transformer::NAMES),
+            Self::Hearth => None,
+        }
+    }
+}
+
+/// Refuses on a dialect's behalf what it has no words for.
+#[derive(Debug, Clone, Copy)]
+struct Exporter {
+    dialect: Dialect,
+}
+
+impl Exporter {
+    fn require<T: PartialEq + Debug>(
+        self,
+        field: &str,
+        found: &T,
+        expected: &T,
+    ) -> Result<(), HubError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.refuse(field, format!("{found:?}"), format!("{expected:?}")))
+    }
+
+    fn refuse(self, field: &str, found: String, expected: String) -> HubError {
+        HubError::Inexpressible {
+            dialect: self.dialect.name(),
+            field: field.into(),
+            found,
+            expected,
+        }
+    }
+
+    fn refuse_architecture(self, config: &ModelConfig, expected: &str) -> HubError {
+        self.refuse(
+            "architecture",
+            config.architecture().into(),
+            expected.into(),
+        )
+    }
+}

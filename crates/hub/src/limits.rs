@@ -1,0 +1,103 @@
+//! What a file may claim before any of it is believed.
+
+use std::path::Path;
+
+use hearth_model::PositionEncoding;
+
+use crate::config::ModelConfig;
+use crate::error::HubError;
+
+/// The largest `config.json` that is read.
+pub(crate) const CONFIG_BYTES: u64 = 16 << 20;
+
+/// The largest header of a safetensors file that is read: what the format's own library allows.
+pub(crate) const HEADER_BYTES: u64 = 100_000_000;
+
+/// The most layers of a stack.
+const LAYERS: usize = 4096;
+
+/// The largest width, vocabulary or length, so that no product of two overflows.
+const SIZE: usize = i32::MAX as usize;
+
+/// The largest table of sinusoids, in numbers.
+const TABLE: u64 = 1 << 28;
+
+/// A table of sinusoids of this size is always allowed, beside however small a file: 8192 positions, 512 wide.
+const SMALL_TABLE: u64 = 1 << 22;
+
+/// Refuses numbers that no model has.
+pub(crate) fn check(config: &ModelConfig, path: &Path) -> Result<(), HubError> {
+    let at_most = |what: String, found: usize, limit: usize| {
+        if found > limit {
+            return Err(too_large(path, what, found as u64, limit as u64));
+        }
+        Ok(())
+    };
+    if let Some(embedding) = config.embedding() {
+        at_most("the vocabulary".into(), embedding.vocab, SIZE)?;
+        at_most("d_model".into(), embedding.d_model, SIZE)?;
+        at_most(
+            "the number of positions".into(),
+            embedding.max_positions,
+            SIZE,
+        )?;
+    }
+    let (encoder, decoder) = config.stacks();
+    for (name, stack) in [("encoder", encoder), ("decoder", Some(decoder))] {
+        let Some(stack) = stack else { continue };
+        at_most(format!("the {name}'s d_model"), stack.d_model, SIZE)?;
+        at_most(format!("the {name}'s d_ff"), stack.d_ff, SIZE)?;
+        at_most(
+            format!("the {name}'s number of layers"),
+            stack.n_layers,
+            LAYERS,
+        )?;
+    }
+    Ok(())
+}
+
+/// Refuses a config whose layers, each of several tensors, outnumber the tensors beside it.
+pub(crate) fn check_layers(
+    config: &ModelConfig,
+    n_tensors: usize,
+    path: &Path,
+) -> Result<(), HubError> {
+    let (encoder, decoder) = config.stacks();
+    let n_layers = decoder.n_layers + encoder.map_or(0, |encoder| encoder.n_layers);
+    if n_layers > n_tensors {
+        let what = format!("the number of layers, beside {n_tensors} tensors,");
+        return Err(too_large(path, what, n_layers as u64, n_tensors as u64));
+    }
+    Ok(())
+}
+
+/// Refuses a table of positions that is out of proportion to the weights beside it: it is the one part of a model that
+/// a config makes large all by itself.
+pub(crate) fn check_table(
+    config: &ModelConfig,
+    n_weights: u64,
+    path: &Path,
+) -> Result<(), HubError> {
+    let Some(embedding) = config.embedding() else {
+        return Ok(());
+    };
+    if embedding.positions != PositionEncoding::Sinusoidal {
+        return Ok(());
+    }
+    let found = (embedding.max_positions as u64).saturating_mul(embedding.d_model as u64);
+    let limit = n_weights.saturating_mul(16).clamp(SMALL_TABLE, TABLE);
+    if found > limit {
+        let what = "the size (positions times d_model) of the table of sinusoids".into();
+        return Err(too_large(path, what, found, limit));
+    }
+    Ok(())
+}
+
+fn too_large(path: &Path, what: String, found: u64, limit: u64) -> HubError {
+    HubError::TooLarge {
+        path: path.into(),
+        what,
+        found,
+        limit,
+    }
+}

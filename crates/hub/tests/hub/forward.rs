@@ -1,0 +1,89 @@
+//! Loaded models compute what the library computed that saved them.
+
+use burn::backend::Autodiff;
+use burn::tensor::backend::Backend;
+use burn_flex::Flex;
+use burn_ndarray::NdArray;
+use hearth_hub::{Model, ModelDirectory};
+
+use crate::support::{Reference, fixture, max_difference};
+
+/// The contract is 1e-4; the logits here are of the order of one.
+const TOLERANCE: f32 = 1e-5;
+
+fn load<B: Backend>(name: &str) -> Model<B> {
+    let directory = ModelDirectory::<B>::load(&fixture(name), &B::Device::default());
+    directory.expect("the fixture is in order").model
+}
+
+fn gpt2<B: Backend>() -> f32 {
+    let Model::Gpt(model) = load::<B>("gpt2") else {
+        panic!("gpt2 is a decoder-only model");
+    };
+    let reference = Reference::of("gpt2");
+    max_difference(
+        model.forward(reference.ids("input_ids")),
+        reference.floats("logits"),
+    )
+}
+
+fn marian<B: Backend>() -> f32 {
+    let Model::Transformer(model) = load::<B>("marian") else {
+        panic!("marian is an encoder-decoder over tokens");
+    };
+    let reference = Reference::of("marian");
+    let padding_mask = reference.padding_mask("attention_mask");
+    let logits = model.forward(
+        reference.ids("input_ids"),
+        Some(padding_mask),
+        reference.ids("decoder_input_ids"),
+    );
+    max_difference(logits, reference.floats("logits"))
+}
+
+fn torch_transformer<B: Backend>() -> f32 {
+    let Model::EncoderDecoder(model) = load::<B>("torch-transformer") else {
+        panic!("torch.nn.Transformer is an encoder-decoder over vectors");
+    };
+    let reference = Reference::of("torch-transformer");
+    // [seq, batch, d_model] -> [batch, seq, d_model]
+    let [source, target, output] =
+        ["src", "tgt", "output"].map(|name| reference.floats::<B>(name).swap_dims(0, 1));
+    max_difference(model.forward(source, target, None), output)
+}
+
+fn check(difference: f32) {
+    assert!(
+        difference <= TOLERANCE,
+        "the largest difference is {difference:e}"
+    );
+}
+
+#[test]
+fn gpt2_computes_the_logits_of_hugging_face() {
+    check(gpt2::<Flex>());
+    check(gpt2::<NdArray>());
+}
+
+#[test]
+fn marian_computes_the_logits_of_hugging_face() {
+    check(marian::<Flex>());
+    check(marian::<NdArray>());
+}
+
+#[test]
+fn torch_transformer_computes_the_output_of_pytorch() {
+    check(torch_transformer::<Flex>());
+    check(torch_transformer::<NdArray>());
+}
+
+#[test]
+fn a_loaded_model_can_be_trained_on() {
+    let Model::Gpt(model) = load::<Autodiff<Flex>>("gpt2") else {
+        panic!("gpt2 is a decoder-only model");
+    };
+    let tokens = Reference::of("gpt2").ids("input_ids");
+    let gradients = model.forward(tokens).powi_scalar(2).mean().backward();
+    let gradients = burn::optim::GradientsParams::from_grads(gradients, &model);
+    assert_eq!(gradients.len(), hearth_hub::parameters(&model).len());
+}

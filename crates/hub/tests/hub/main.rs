@@ -1,0 +1,9 @@
+//! What the crate promises, on directories that Hugging Face transformers and PyTorch wrote (`tests/fixtures`), and on
+//! damaged copies of them.
+
+mod forward;
+mod hostile;
+mod round_trip;
+mod saving;
+mod support;
+mod tensors;

@@ -1,0 +1,96 @@
+//! What can be wrong with a request to decode or score, or with what a model answers.
+
+use hearth_data::TokenId;
+
+/// Why a text cannot be decoded or scored.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InferError {
+    /// A prompt that leaves no room for a new token.
+    #[error(
+        "prompt {prompt} has {found} tokens, but the model has {max_positions} positions: at most {} tokens leave room for a new one",
+        max_positions.saturating_sub(1)
+    )]
+    PromptTooLong {
+        /// Which prompt of the batch.
+        prompt: usize,
+        /// Its tokens.
+        found: usize,
+        /// The model's positions.
+        max_positions: usize,
+    },
+    /// A sequence that is only read, and yet longer than the model's positions.
+    #[error(
+        "{what} {row} has {found} tokens, but the model has {max_positions} positions: shorten it"
+    )]
+    TooLong {
+        /// What it is: a source, a target.
+        what: &'static str,
+        /// Which one of the batch.
+        row: usize,
+        /// Its tokens.
+        found: usize,
+        /// The model's positions.
+        max_positions: usize,
+    },
+    /// A sequence without a token, where a model needs at least one.
+    #[error("{what} {row} is empty, expected at least one token")]
+    Empty {
+        /// What it is: a prompt, a source.
+        what: &'static str,
+        /// Which one of the batch.
+        row: usize,
+    },
+    /// A token that the model does not know.
+    #[error("token id {id} is outside the model's vocabulary of {vocab}")]
+    UnknownToken {
+        /// The token.
+        id: TokenId,
+        /// How many tokens the model knows.
+        vocab: usize,
+    },
+    /// An option that nothing can be decoded with.
+    #[error("{field} is {found}, expected {expected}")]
+    Option {
+        /// The name of the field.
+        field: &'static str,
+        /// What was given.
+        found: f64,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// A model whose logits are not numbers: it has diverged, or its weights are damaged.
+    #[error(
+        "the model's prediction for sequence {row} behind {n_tokens} tokens is not finite: its weights are damaged or its training diverged"
+    )]
+    NonFinite {
+        /// Which sequence of the batch.
+        row: usize,
+        /// How many tokens the prediction stands behind.
+        n_tokens: usize,
+    },
+}
+
+/// Refuses sequences with a token that the model does not know.
+pub(crate) fn known_tokens(ids: &[TokenId], vocab: usize) -> Result<(), InferError> {
+    match ids.iter().find(|&&id| id as usize >= vocab) {
+        Some(&id) => Err(InferError::UnknownToken { id, vocab }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses an option unless `right`.
+pub(crate) fn option(
+    right: bool,
+    field: &'static str,
+    found: f64,
+    expected: &'static str,
+) -> Result<(), InferError> {
+    if right {
+        return Ok(());
+    }
+    Err(InferError::Option {
+        field,
+        found,
+        expected,
+    })
+}

@@ -1,0 +1,49 @@
+//! Writing with and scoring by any autoregressive model.
+//!
+//! There is one loop, [`decode`], over [`hearth_model::Autoregressive`]: greedy decoding, sampling and beam search differ
+//! only in how they choose. [`generate`] and [`translate`] feed it prompts and sources of different lengths as one batch;
+//! [`score_text`] and [`score_pairs`] say how likely given text is. A result does not depend on what else is in the batch.
+//!
+//! ```
+//! use burn_flex::Flex;
+//! use hearth_infer::{DecodeOptions, Finish, Sampling, Strategy, generate};
+//! use hearth_model::GptConfig;
+//! use std::ops::ControlFlow;
+//!
+//! # fn main() -> Result<(), hearth_infer::InferError> {
+//! let device = Default::default();
+//! let gpt = GptConfig::tiny(65).init::<Flex>(&device);
+//! let options = DecodeOptions {
+//!     strategy: Strategy::Sample(Sampling {
+//!         temperature: 0.8,
+//!         top_k: Some(20),
+//!         ..Sampling::new(1)
+//!     }),
+//!     max_new_tokens: 8,
+//!     eos: vec![],
+//! };
+//! let prompts = [vec![1, 2, 3], vec![4]];
+//! let texts = generate(&gpt, &prompts, &options, &device, &mut |_| ControlFlow::Continue(()))?;
+//! assert_eq!(texts.len(), 2);
+//! assert_eq!(texts[1][0].ids.len(), 8);
+//! assert_eq!(texts[1][0].finish, Finish::Length);
+//! # Ok(())
+//! # }
+//! ```
+
+mod beam;
+mod chain;
+mod decode;
+mod error;
+mod logits;
+mod options;
+mod prompts;
+mod sampling;
+mod score;
+
+pub use decode::{Prompts, decode};
+pub use error::InferError;
+pub use options::{BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent};
+pub use prompts::{SpecialTokens, generate, translate};
+pub use sampling::Distribution;
+pub use score::{Score, ScoreWindow, TokenScores, score_pairs, score_text};

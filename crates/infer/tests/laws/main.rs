@@ -1,0 +1,7 @@
+//! The laws of models and decoders, on both backends that run anywhere.
+
+mod batching;
+mod scoring;
+mod search;
+mod stepping;
+mod support;

@@ -1,0 +1,182 @@
+//! What greedy decoding, sampling and beam search find.
+
+use crate::support::{
+    Markov, SPECIAL, assert_same, go_on, gpt, ids, on_both_backends, options, transformer,
+};
+use burn::tensor::backend::Backend;
+use hearth_data::TokenId;
+use hearth_infer::{
+    BeamSearch, DecodeOptions, Hypothesis, InferError, Sampling, Strategy, generate, translate,
+};
+
+on_both_backends!(
+    a_beam_of_one_is_greedy,
+    one_token_to_draw_from_is_greedy,
+    the_same_seed_writes_the_same_text,
+    a_wide_beam_finds_what_exhaustive_search_finds,
+    greedy_takes_the_lowest_id_of_equals,
+    a_prediction_that_is_no_number_is_an_error,
+);
+
+/// The same options on a GPT and on a translation model.
+fn both<B: Backend>(options: &DecodeOptions) -> Vec<Vec<Hypothesis>> {
+    let device = Default::default();
+    let texts: Vec<_> = (30..36).zip(1..).map(|(seed, n)| ids(seed, n)).collect();
+    let mut all = generate(&gpt::<B>(21), &texts, options, &device, &mut go_on).expect("texts");
+    let model = transformer::<B>(21);
+    all.extend(translate(&model, &texts, SPECIAL, options, &device, &mut go_on).expect("texts"));
+    all
+}
+
+fn a_beam_of_one_is_greedy<B: Backend>() {
+    let greedy = both::<B>(&options(Strategy::Greedy, 10, &[3, 6]));
+    let beam = BeamSearch {
+        length_penalty: 0.0,
+        ..BeamSearch::new(1)
+    };
+    let beam = both::<B>(&options(Strategy::Beam(beam), 10, &[3, 6]));
+    for (beam, greedy) in beam.iter().zip(&greedy) {
+        assert_same(beam, greedy);
+    }
+}
+
+fn one_token_to_draw_from_is_greedy<B: Backend>() {
+    let greedy = both::<B>(&options(Strategy::Greedy, 10, &[3]));
+    let one = Sampling {
+        top_k: Some(1),
+        ..Sampling::new(5)
+    };
+    let little = Sampling {
+        top_p: Some(1e-9),
+        ..Sampling::new(5)
+    };
+    let cold = Sampling {
+        temperature: 1e-6,
+        ..Sampling::new(5)
+    };
+    for sampling in [one, little, cold] {
+        let drawn = both::<B>(&options(Strategy::Sample(sampling), 10, &[3]));
+        assert_eq!(drawn, greedy);
+    }
+}
+
+fn the_same_seed_writes_the_same_text<B: Backend>() {
+    let draw = |seed| both::<B>(&options(Strategy::Sample(Sampling::new(seed)), 10, &[]));
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+}
+
+const TOY_VOCAB: usize = 5;
+const TOY_LENGTH: usize = 5;
+const TOY_EOS: TokenId = 0;
+
+/// Every text of up to five tokens, best first.
+fn exhaustive<B: Backend>(model: &Markov<B>, length_penalty: f64) -> Vec<(Vec<TokenId>, f64)> {
+    // The log-probabilities behind any two tokens, asked of the model itself.
+    let greedy = |last: [TokenId; 2]| -> Vec<f64> {
+        let options = options(
+            Strategy::Beam(BeamSearch {
+                n_best: TOY_VOCAB,
+                length_penalty: 0.0,
+                ..BeamSearch::new(TOY_VOCAB)
+            }),
+            1,
+            &[],
+        );
+        let mut log_probs = vec![0.0; TOY_VOCAB];
+        for text in model.write(&last, &options).expect("five texts") {
+            log_probs[text.ids[0] as usize] = text.score;
+        }
+        log_probs
+    };
+    let table: Vec<Vec<f64>> = (0..TOY_VOCAB as TokenId)
+        .flat_map(|a| (0..TOY_VOCAB as TokenId).map(move |b| [a, b]))
+        .map(greedy)
+        .collect();
+
+    let mut open = vec![(Vec::new(), 0.0f64)];
+    let mut ended = Vec::new();
+    for length in 1..=TOY_LENGTH {
+        let mut longer = Vec::new();
+        for (ids, sum) in open {
+            let last: Vec<usize> = [1, 2]
+                .into_iter()
+                .chain(ids.iter().map(|&id| id as usize))
+                .collect();
+            let [a, b] = [last[last.len() - 2], last[last.len() - 1]];
+            for id in 0..TOY_VOCAB {
+                let mut ids: Vec<TokenId> = ids.clone();
+                ids.push(id as TokenId);
+                let sum = sum + table[a * TOY_VOCAB + b][id];
+                if id as TokenId == TOY_EOS || length == TOY_LENGTH {
+                    let score = sum / (ids.len() as f64).powf(length_penalty);
+                    ended.push((ids, score));
+                } else {
+                    longer.push((ids, sum));
+                }
+            }
+        }
+        open = longer;
+    }
+    ended.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ended
+}
+
+fn a_wide_beam_finds_what_exhaustive_search_finds<B: Backend>() {
+    for (seed, length_penalty) in [(1, 0.0), (2, 1.0), (3, 2.0), (4, 1.0), (5, 0.0), (6, 2.0)] {
+        let model = Markov::<B>::random(TOY_VOCAB, seed);
+        let expected = exhaustive(&model, length_penalty);
+        let beam = BeamSearch {
+            width: expected.len(),
+            length_penalty,
+            n_best: 10,
+        };
+        let options = options(Strategy::Beam(beam), TOY_LENGTH, &[TOY_EOS]);
+        let found = model.write(&[1, 2], &options).expect("ten texts");
+        assert_eq!(found.len(), 10);
+        for (found, (ids, score)) in found.iter().zip(expected) {
+            assert_eq!(found.ids, ids, "seed {seed}, penalty {length_penalty}");
+            assert!((found.score - score).abs() < 1e-5);
+        }
+    }
+}
+
+fn greedy_takes_the_lowest_id_of_equals<B: Backend>() {
+    let model = Markov::<B>::new(4, |i| if i % 4 == 0 { 0.0 } else { 1.0 });
+    let text = model
+        .write(&[2], &options(Strategy::Greedy, 3, &[]))
+        .expect("a text");
+    assert_eq!(text[0].ids, [1, 1, 1]);
+    let beam = Strategy::Beam(BeamSearch::new(3));
+    let text = model.write(&[2], &options(beam, 3, &[])).expect("a text");
+    assert_eq!(text[0].ids, [1, 1, 1]);
+}
+
+fn a_prediction_that_is_no_number_is_an_error<B: Backend>() {
+    // Behind the tokens 2, 1 the model breaks; behind 0, 2 it writes 1.
+    let broken = |i: usize| match (i / 4, i % 4) {
+        (9, 3) => f32::NAN,
+        (2, 1) => 1.0,
+        _ => 0.0,
+    };
+    let model = Markov::<B>::new(4, broken);
+    let one = Sampling {
+        top_k: Some(1),
+        ..Sampling::new(1)
+    };
+    let strategies = [
+        Strategy::Greedy,
+        Strategy::Sample(one),
+        Strategy::Beam(BeamSearch::new(2)),
+    ];
+    for strategy in strategies {
+        let error = model
+            .write(&[2], &options(strategy, 5, &[]))
+            .expect_err("NaN");
+        let expected = InferError::NonFinite {
+            row: 0,
+            n_tokens: 2,
+        };
+        assert_eq!(error, expected);
+    }
+}

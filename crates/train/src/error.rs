@@ -1,0 +1,90 @@
+//! Why a run could not start or go on.
+
+use crate::recipe::RecipeError;
+use hearth_batch::BatchError;
+use hearth_data::DataError;
+use hearth_hub::HubError;
+use std::path::PathBuf;
+
+/// What ends a run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The recipe cannot be used.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The data cannot be read or tokenized.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data does not make a batch.
+    #[error("no batch can be made from the {split} data")]
+    Batch {
+        /// Training or validation.
+        split: &'static str,
+        /// Why.
+        source: BatchError,
+    },
+    /// A model cannot be saved.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A file of the run's folder cannot be written or read.
+    #[error("cannot {action} {path}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A line of a metrics file is not what it should be.
+    #[error("{path}, line {line}: not a metric")]
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// There is nothing to draw.
+    #[error("{path} holds no loss to draw: the run has not logged a step yet")]
+    NoMetrics {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The picture cannot be drawn.
+    #[error("cannot draw {path}: {reason}")]
+    Plot {
+        /// The picture.
+        path: PathBuf,
+        /// What the drawing library says.
+        reason: String,
+    },
+    /// Training has diverged.
+    #[error(
+        "the loss is {loss} at step {step} (gradient norm {gradient_norm}): lower train.lr (now {lr:e}), lengthen \
+         train.warmup_steps or set train.clip_norm; the best model so far is kept"
+    )]
+    NotFinite {
+        /// The step.
+        step: u64,
+        /// Its loss.
+        loss: f64,
+        /// Its gradient's norm.
+        gradient_norm: f64,
+        /// Its learning rate.
+        lr: f64,
+    },
+}
+
+impl TrainError {
+    /// Whether the cause is the file system rather than the content of a file.
+    pub fn is_io(&self) -> bool {
+        match self {
+            Self::Data(error) => error.is_io(),
+            Self::Hub(error) => error.is_io(),
+            Self::File { .. } => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Training: recipes, objectives, the loop, schedules and optimisers, and what a run leaves behind.
+//!
+//! [`run`] does everything a recipe asks for: it reads the data, makes the tokenizer and the model, trains, and keeps
+//! the best and the last model, the metrics and their picture in the run's folder. The crate prints nothing; an observer
+//! hears of each [`Event`].
+
+mod error;
+mod gradients;
+mod metrics;
+mod objective;
+mod objectives;
+mod optimizer;
+mod plot;
+mod recipe;
+mod run;
+mod schedule;
+mod trainer;
+
+pub use error::TrainError;
+pub use metrics::{Metric, Split, read_metrics};
+pub use objective::{Evaluation, Objective};
+pub use objectives::{LanguageModelling, Translation};
+pub use optimizer::ParameterOptimizer;
+pub use plot::plot_losses;
+pub use recipe::{
+    Architecture, DataRecipe, EmbeddedCorpus, ModelRecipe, OptimizerKind, Recipe, RecipeError, ScheduleKind,
+    TokenizerKind, TokenizerRecipe, TrainRecipe,
+};
+pub use run::{held_out_pairs, run};
+pub use schedule::Schedule;
+pub use trainer::{Event, Outcome, Progress};

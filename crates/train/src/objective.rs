@@ -1,0 +1,55 @@
+//! What is minimised: the only view that the trainer has of an architecture and its data.
+
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use hearth_hub::Model;
+use hearth_model::TokenLoss;
+
+/// A loss over batches of one kind, for one kind of model.
+pub trait Objective<B: AutodiffBackend> {
+    /// What is trained.
+    type Model: AutodiffModule<B>;
+    /// What a step trains on.
+    type Batch;
+
+    /// The batch of a step, counted from 0: a function of the seed and the step.
+    fn batch(&mut self, step: u64) -> Self::Batch;
+
+    /// The loss of a batch.
+    fn loss(&self, model: &Self::Model, batch: Self::Batch) -> TokenLoss<B>;
+
+    /// The loss over all validation data, without dropout and without label smoothing.
+    fn validate(&self, model: &Inner<B, Self::Model>) -> Evaluation;
+
+    /// The model as what can be saved.
+    fn package(&self, model: Inner<B, Self::Model>) -> Model<B::InnerBackend>;
+}
+
+/// A model without gradients.
+pub(crate) type Inner<B, M> = <M as AutodiffModule<B>>::InnerModule;
+
+/// A loss over a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Evaluation {
+    /// Negative log-likelihood of all tokens, in nats.
+    pub nll: f64,
+    /// How many tokens were predicted.
+    pub n_tokens: usize,
+}
+
+impl Evaluation {
+    /// The mean a token, in nats.
+    pub fn loss(&self) -> f64 {
+        self.nll / self.n_tokens.max(1) as f64
+    }
+
+    /// `exp(loss)`.
+    pub fn perplexity(&self) -> f64 {
+        self.loss().exp()
+    }
+
+    pub(crate) fn add(&mut self, nll: f64, n_tokens: usize) {
+        self.nll += nll;
+        self.n_tokens += n_tokens;
+    }
+}

@@ -1,0 +1,205 @@
+//! Recipes: what to train, on what, how. A TOML file with four sections, every key checked before anything is loaded.
+
+mod model;
+mod read;
+
+pub use model::{Architecture, ModelRecipe};
+pub use read::RecipeError;
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A whole recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What is trained.
+    pub model: ModelRecipe,
+    /// What it is trained on.
+    pub data: DataRecipe,
+    /// How text becomes tokens.
+    #[serde(default)]
+    pub tokenizer: TokenizerRecipe,
+    /// How it is trained.
+    pub train: TrainRecipe,
+}
+
+/// Corpora that the program brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddedCorpus {
+    /// Numbers in English words and in French words.
+    NumberWords,
+    /// Cicero, De finibus bonorum et malorum, book one.
+    Cicero,
+}
+
+/// Where the data comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataRecipe {
+    /// Files, plain or gzipped: texts to be joined (gpt); one of tab-separated pairs, or two of parallel lines
+    /// (transformer).
+    pub paths: Vec<PathBuf>,
+    /// A corpus that needs no file, instead of `paths`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<EmbeddedCorpus>,
+    /// For `number-words`: the numbers are `0..n_numbers`.
+    pub n_numbers: u32,
+    /// Files to validate on, of the same form; where empty, a part of the data is kept back.
+    pub validation_paths: Vec<PathBuf>,
+    /// The part kept back: the end of a text, or the pairs whose source sentence hashes into it.
+    pub validation_fraction: f64,
+    /// Translate from the second side to the first.
+    pub swap: bool,
+}
+
+impl Default for DataRecipe {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            embedded: None,
+            n_numbers: 10_000,
+            validation_paths: Vec::new(),
+            validation_fraction: 0.1,
+            swap: false,
+        }
+    }
+}
+
+/// How text becomes tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenizerKind {
+    /// Every character of the training text is a token.
+    Characters,
+    /// Byte-pair encoding over bytes, trained on the training text.
+    Bpe,
+    /// A `tokenizer.json`.
+    File,
+}
+
+/// The tokenizer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenizerRecipe {
+    /// Its kind.
+    pub kind: TokenizerKind,
+    /// For `bpe`: how many tokens at most.
+    pub vocab: usize,
+    /// For `file`: where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+impl Default for TokenizerRecipe {
+    fn default() -> Self {
+        Self {
+            kind: TokenizerKind::Bpe,
+            vocab: 4000,
+            path: None,
+        }
+    }
+}
+
+/// The optimiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Adam with decoupled weight decay. Loshchilov and Hutter 2019 <https://arxiv.org/abs/1711.05101>.
+    #[serde(rename = "adamw")]
+    AdamW,
+    /// Adam, weight decay added to the gradient. Kingma and Ba 2015 <https://arxiv.org/abs/1412.6980>.
+    Adam,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+}
+
+/// What the learning rate does after its warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Stays.
+    Constant,
+    /// Falls to `min_lr` along half a cosine, at the last step.
+    Cosine,
+    /// Falls with the square root of the step ("Noam").
+    InverseSquareRoot,
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainRecipe {
+    /// Updates of the weights.
+    pub steps: u64,
+    /// Windows or pairs a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
+    /// For pairs, instead of `batch_size`: tokens a step at most, padding counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<usize>,
+    /// The optimiser.
+    pub optimizer: OptimizerKind,
+    /// The highest learning rate.
+    pub lr: f64,
+    /// The lowest learning rate of `cosine`; a tenth of `lr` if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_lr: Option<f64>,
+    /// What the learning rate does after its warm-up.
+    pub schedule: ScheduleKind,
+    /// Steps in which the learning rate rises to `lr`.
+    pub warmup_steps: u64,
+    /// Weight decay, of matrices only: norms and biases are spared.
+    pub weight_decay: f64,
+    /// Adam's decay of the first moment.
+    pub beta_1: f64,
+    /// Adam's decay of the second moment.
+    pub beta_2: f64,
+    /// Adam's guard against division by zero.
+    pub epsilon: f64,
+    /// The momentum of `sgd`.
+    pub momentum: f64,
+    /// The longest gradient, over all parameters together; 0 for no limit.
+    pub clip_norm: f64,
+    /// The share of the target's probability that is spread over the vocabulary.
+    pub label_smoothing: f64,
+    /// Steps between validations; there is one more at the end.
+    pub validate_every: u64,
+    /// Steps between lines of `metrics.jsonl`.
+    pub log_every: u64,
+    /// One seed, one run.
+    pub seed: u64,
+}
+
+impl Default for TrainRecipe {
+    fn default() -> Self {
+        Self {
+            steps: 1000,
+            batch_size: None,
+            batch_tokens: None,
+            optimizer: OptimizerKind::AdamW,
+            lr: 1e-3,
+            min_lr: None,
+            schedule: ScheduleKind::Cosine,
+            warmup_steps: 100,
+            weight_decay: 0.1,
+            beta_1: 0.9,
+            beta_2: 0.99,
+            epsilon: 1e-8,
+            momentum: 0.9,
+            clip_norm: 1.0,
+            label_smoothing: 0.0,
+            validate_every: 250,
+            log_every: 10,
+            seed: 1337,
+        }
+    }
+}
+
+impl TrainRecipe {
+    /// The lowest learning rate.
+    pub fn min_lr(&self) -> f64 {
+        self.min_lr.unwrap_or(self.lr / 10.0)
+    }
+}
