@@ -207,7 +207,10 @@ pub(crate) struct Completions {
 
 /// The examples below each command's help, `{}` standing for the program.
 const EXAMPLES: &[(&str, &str)] = &[
-    ("quickstart", "{} quickstart\n  {} quickstart --out /tmp/first-run"),
+    (
+        "quickstart",
+        "{} quickstart\n  {} quickstart --out /tmp/first-run",
+    ),
     (
         "train",
         "{} train --config configs/shakespeare-char-small.toml\n  \
@@ -235,13 +238,21 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     ("inspect", "{} inspect --model runs/quickstart/best"),
     ("devices", "{} devices --json"),
-    ("plot", "{} plot runs/quickstart\n  {} plot runs/a runs/b --output both.svg"),
-    ("completions", "{} completions bash > ~/.local/share/bash-completion/completions/{}"),
+    (
+        "plot",
+        "{} plot runs/quickstart\n  {} plot runs/a runs/b --output both.svg",
+    ),
+    (
+        "completions",
+        "{} completions bash > ~/.local/share/bash-completion/completions/{}",
+    ),
 ];
 
 /// The command with its program's name and its examples.
 pub(crate) fn with_examples(command: clap::Command, program: &str) -> clap::Command {
-    let named = command.bin_name(program.to_owned()).display_name(program.to_owned());
+    let named = command
+        .bin_name(program.to_owned())
+        .display_name(program.to_owned());
     EXAMPLES.iter().fold(named, |command, (name, examples)| {
         let text = format!("Examples:\n  {}", examples.replace("{}", program));
         command.mut_subcommand(*name, |subcommand| subcommand.after_help(text))
@@ -259,7 +270,10 @@ mod tests {
         command.clone().debug_assert();
         for subcommand in command.get_subcommands() {
             let name = subcommand.get_name().to_owned();
-            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = subcommand
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let examples: Vec<&str> = help.lines().skip(1).collect();
             assert!(!examples.is_empty(), "{name} has no example");
             for example in examples {
@@ -267,7 +281,11 @@ mod tests {
                 let line = line.split(" > ").next().unwrap_or_default();
                 let words = line.split_whitespace().map(|word| word.trim_matches('\''));
                 let parsed = command.clone().try_get_matches_from(words);
-                assert!(parsed.is_ok(), "{example}: {}", parsed.expect_err("an error"));
+                assert!(
+                    parsed.is_ok(),
+                    "{example}: {}",
+                    parsed.expect_err("an error")
+                );
             }
         }
     }

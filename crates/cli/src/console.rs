@@ -15,7 +15,11 @@ pub(crate) struct Console {
 
 impl Console {
     pub(crate) fn new(json: bool, quiet: bool, verbose: bool) -> Self {
-        Self { json, quiet, verbose }
+        Self {
+            json,
+            quiet,
+            verbose,
+        }
     }
 
     /// A line for people.
@@ -43,7 +47,11 @@ impl Console {
     }
 
     /// A result: the JSON object with `--json`, else the text.
-    pub(crate) fn result(&self, json: &serde_json::Value, text: impl AsRef<str>) -> Result<(), CliError> {
+    pub(crate) fn result(
+        &self,
+        json: &serde_json::Value,
+        text: impl AsRef<str>,
+    ) -> Result<(), CliError> {
         if self.json {
             self.write(&format!("{json}\n"))
         } else {
@@ -85,7 +93,12 @@ mod tests {
 
     #[test]
     fn thousands_are_set_apart() {
-        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ];
         for (n, expected) in cases {
             assert_eq!(thousands(n), expected);
         }

@@ -35,7 +35,11 @@ pub(crate) enum CliError {
         what: &'static str,
     },
     #[error("{path}, tensor {name:?}: {problem}")]
-    Tensor { path: PathBuf, name: String, problem: String },
+    Tensor {
+        path: PathBuf,
+        name: String,
+        problem: String,
+    },
     #[error("{path}, line {line}: {source}")]
     Line {
         path: PathBuf,
@@ -72,7 +76,10 @@ impl CliError {
         let content_or_io = |is_io| if is_io { IO } else { CONTENT };
         match self {
             Self::Usage(_) | Self::NoDevice { .. } | Self::Exists { .. } => USAGE,
-            Self::WrongModel { .. } | Self::NoTokenizer { .. } | Self::NoToken { .. } | Self::Tensor { .. } => CONTENT,
+            Self::WrongModel { .. }
+            | Self::NoTokenizer { .. }
+            | Self::NoToken { .. }
+            | Self::Tensor { .. } => CONTENT,
             Self::File { .. } | Self::Output(_) => IO,
             Self::Recipe(error) | Self::Train(TrainError::Recipe(error)) => match error {
                 RecipeError::Read { .. } => IO,
@@ -82,14 +89,25 @@ impl CliError {
             Self::Train(error) => content_or_io(error.is_io()),
             Self::Data(error) => content_or_io(error.is_io()),
             Self::Hub(error) => content_or_io(error.is_io()),
-            Self::Infer(InferError::NonFinite { .. }) | Self::Line { source: InferError::NonFinite { .. }, .. } => NUMERIC,
+            Self::Infer(InferError::NonFinite { .. })
+            | Self::Line {
+                source: InferError::NonFinite { .. },
+                ..
+            } => NUMERIC,
             Self::Infer(_) | Self::Line { .. } => USAGE,
         }
     }
 
     /// A file that cannot be read or written.
-    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { action, path, source }
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
     }
 }

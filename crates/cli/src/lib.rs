@@ -31,11 +31,19 @@ pub(crate) struct Context<P: Platform> {
 pub fn main<P: Platform>() -> ExitCode {
     let program = program_name::<P>();
     let command = arguments::with_examples(Arguments::command(), &program);
-    let arguments = match command.clone().try_get_matches().and_then(|found| Arguments::from_arg_matches(&found)) {
+    let arguments = match command
+        .clone()
+        .try_get_matches()
+        .and_then(|found| Arguments::from_arg_matches(&found))
+    {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let console = Console::new(arguments.common.json, arguments.common.quiet, arguments.common.verbose);
+    let console = Console::new(
+        arguments.common.json,
+        arguments.common.quiet,
+        arguments.common.verbose,
+    );
     match run::<P>(arguments, command, console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -50,10 +58,18 @@ pub(crate) fn program_name<P: Platform>() -> String {
     format!("hearth-{}", P::NAME)
 }
 
-fn run<P: Platform>(arguments: Arguments, mut command: clap::Command, console: Console) -> Result<(), CliError> {
+fn run<P: Platform>(
+    arguments: Arguments,
+    mut command: clap::Command,
+    console: Console,
+) -> Result<(), CliError> {
     let device = platform::find_device::<P>(arguments.common.device.as_deref())?;
     let seed = arguments.common.seed;
-    let context = Context::<P> { device, console, seed };
+    let context = Context::<P> {
+        device,
+        console,
+        seed,
+    };
     match arguments.command {
         Command::Quickstart(options) => commands::quickstart::run(&options, &context),
         Command::Train(options) => commands::train::run(&options, &context),
@@ -64,6 +80,8 @@ fn run<P: Platform>(arguments: Arguments, mut command: clap::Command, console: C
         Command::Inspect(options) => commands::inspect::run(&options, &context),
         Command::Devices => commands::devices::run(&context),
         Command::Plot(options) => commands::plot::run(&options, &context),
-        Command::Completions(options) => commands::completions::run(&options, &mut command, &program_name::<P>()),
+        Command::Completions(options) => {
+            commands::completions::run(&options, &mut command, &program_name::<P>())
+        }
     }
 }

@@ -29,7 +29,7 @@ pub struct DeviceEntry<D> {
 pub(crate) type Inference<P> = <<P as Platform>::Backend as AutodiffBackend>::InnerBackend;
 
 /// The backend's type of device.
-pub type Device<P> = burn::tensor::Device<<P as Platform>::Backend>;
+pub(crate) type Device<P> = burn::tensor::Device<<P as Platform>::Backend>;
 
 /// The device of that name, or the default one.
 pub(crate) fn find_device<P: Platform>(name: Option<&str>) -> Result<Device<P>, CliError> {

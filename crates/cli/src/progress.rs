@@ -19,7 +19,8 @@ impl Progress {
     pub(crate) fn new(console: Console, total: u64) -> Self {
         let bar = console.watched().then(|| {
             let style = ProgressStyle::with_template("{bar:30.cyan/white.dim} {pos}/{len}  {msg}");
-            ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            ProgressBar::new(total)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         Self {
             console,

@@ -69,7 +69,7 @@ impl ModelConfig {
         }
     }
 
-    /// Paths and shapes of the model's parameters; allocates nothing, whatever the config claims.
+    /// Paths and shapes of the model's parameters; computes no table of positions, but one row of it.
     pub(crate) fn parameters<B: Backend>(&self, device: &B::Device) -> Vec<Parameter> {
         let mut config = self.clone();
         // The one thing a skeleton computes, and no parameter.
@@ -109,6 +109,10 @@ impl ModelConfig {
 
 /// A model of any architecture that a model directory can hold.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one a directory, and it is taken apart at once"
+)]
 pub enum Model<B: Backend> {
     /// A decoder-only language model.
     Gpt(Gpt<B>),

@@ -52,8 +52,8 @@ impl<B: Backend> ModelDirectory<B> {
         // Nothing is allocated for what the config claims before the file is seen to hold it.
         let mut file = TensorFile::open(&weights_path)?;
         limits::check_layers(&config, file.tensors().len(), &config_path)?;
-        let plan = Plan::new(&file, dialect.names(), &config.parameters::<B>(device))?;
         limits::check_table(&config, file.n_numbers(), &config_path)?;
+        let plan = Plan::new(&file, dialect.names(), &config.parameters::<B>(device))?;
         let model = weights::fill(config.skeleton(device), &plan, &mut file, device)?;
         Ok(Self {
             config,
@@ -81,7 +81,9 @@ impl<B: Backend> ModelDirectory<B> {
     pub fn write(&self, dir: &Path) -> Result<(), HubError> {
         let config_path = dir.join(CONFIG);
         let json = self.dialect.express(&self.config, &self.special)?;
+        limits::check(&self.config, &config_path)?;
         check(&self.config, &self.special, &config_path)?;
+        limits::check_table(&self.config, n_numbers(&self.model), &config_path)?;
         if let (Some(tokenizer), Some(vocab)) = (&self.tokenizer, self.config.vocab()) {
             check_vocabulary(tokenizer, vocab, dir)?;
         }
@@ -124,6 +126,14 @@ impl<B: Backend> ModelDirectory<B> {
             unexpected: only(&found, &expected),
         })
     }
+}
+
+fn n_numbers<B: Backend>(model: &Model<B>) -> u64 {
+    let parameters = model.parameters();
+    let sizes = parameters
+        .iter()
+        .map(|parameter| parameter.shape.iter().product::<usize>() as u64);
+    sizes.sum()
 }
 
 fn check(config: &ModelConfig, special: &SpecialTokens, path: &Path) -> Result<(), HubError> {

@@ -22,8 +22,8 @@ const SIZE: usize = i32::MAX as usize;
 /// The largest table of sinusoids, in numbers.
 const TABLE: u64 = 1 << 28;
 
-/// A table of sinusoids of this size is always allowed, beside however small a file: 8192 positions, 512 wide.
-const SMALL_TABLE: u64 = 1 << 22;
+/// A table of sinusoids of this size is always allowed, beside however few weights: 32768 positions, 512 wide.
+const SMALL_TABLE: u64 = 1 << 24;
 
 /// Refuses numbers that no model has.
 pub(crate) fn check(config: &ModelConfig, path: &Path) -> Result<(), HubError> {

@@ -16,7 +16,9 @@ const REPETITIONS: usize = 15;
 const TARGET: f64 = 1.5;
 
 fn main() {
-    println!("4 layers, 4 heads, 128 wide; ms a token, the median of {REPETITIONS} runs of {STEPS}");
+    println!(
+        "4 layers, 4 heads, 128 wide; ms a token, the median of {REPETITIONS} runs of {STEPS}"
+    );
     println!("| backend | batch | at 50 | at 1000 | ratio (target {TARGET}) |");
     println!("|---|---|---|---|---|");
     for batch in [1, 4] {

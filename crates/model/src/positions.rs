@@ -30,6 +30,22 @@ pub struct Positions<B: Backend> {
 }
 
 impl<B: Backend> Positions<B> {
+    /// Sinusoidal positions by themselves, for vectors that come from elsewhere than a token embedding.
+    ///
+    /// # Panics
+    /// If `d_model` is odd.
+    pub fn sinusoidal(max_positions: usize, d_model: usize, device: &B::Device) -> Self {
+        assert!(
+            d_model % 2 == 0,
+            "d_model {d_model} is odd, but sinusoidal positions need an even width"
+        );
+        Self {
+            learned: None,
+            sinusoidal: Some(sinusoids([max_positions, d_model], device)),
+            max_positions,
+        }
+    }
+
     pub(crate) fn new(
         kind: PositionEncoding,
         [max_positions, d_model]: [usize; 2],

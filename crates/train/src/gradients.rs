@@ -23,10 +23,19 @@ impl Gradients {
         clip_norm: f64,
     ) -> Self {
         let mut all = GradientsParams::from_grads(gradients, model);
-        let mut squares = SumOfSquares::<B> { all: &all, sum: None };
+        let mut squares = SumOfSquares::<B> {
+            all: &all,
+            sum: None,
+        };
         model.visit(&mut squares);
-        let norm = squares.sum.map_or(0.0, |sum| sum.into_scalar().elem::<f64>().sqrt());
-        let factor = if clip_norm > 0.0 && norm > clip_norm { clip_norm / norm } else { 1.0 };
+        let norm = squares
+            .sum
+            .map_or(0.0, |sum| sum.into_scalar().elem::<f64>().sqrt());
+        let factor = if clip_norm > 0.0 && norm > clip_norm {
+            clip_norm / norm
+        } else {
+            1.0
+        };
         let mut split = SplitAndScale {
             all: &mut all,
             matrices: GradientsParams::new(),
@@ -71,14 +80,22 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for SplitAndScale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.all.remove::<B::InnerBackend, D>(param.id) {
             let gradient = scaled(gradient, self.factor);
-            let part = if D >= 2 { &mut self.matrices } else { &mut self.others };
+            let part = if D >= 2 {
+                &mut self.matrices
+            } else {
+                &mut self.others
+            };
             part.register(param.id, gradient);
         }
     }
 }
 
 fn scaled<B: Backend, const D: usize>(gradient: Tensor<B, D>, factor: f64) -> Tensor<B, D> {
-    if factor == 1.0 { gradient } else { gradient.mul_scalar(factor) }
+    if factor == 1.0 {
+        gradient
+    } else {
+        gradient.mul_scalar(factor)
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +117,10 @@ mod tests {
     }
 
     fn lengths(layer: &Linear<TestBackend>, gradients: &Gradients) -> (f32, f32) {
-        let weight = gradients.matrices.get::<Flex, 2>(layer.weight.id).expect("a matrix");
+        let weight = gradients
+            .matrices
+            .get::<Flex, 2>(layer.weight.id)
+            .expect("a matrix");
         let bias = layer.bias.as_ref().expect("a bias").id;
         let bias = gradients.others.get::<Flex, 1>(bias).expect("a bias");
         (weight.into_scalar(), bias.into_scalar())

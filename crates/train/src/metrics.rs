@@ -52,7 +52,11 @@ impl MetricsWriter {
     pub(crate) fn create(path: PathBuf) -> Result<Self, TrainError> {
         match File::create(&path) {
             Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(TrainError::File { action: "create", path, source }),
+            Err(source) => Err(TrainError::File {
+                action: "create",
+                path,
+                source,
+            }),
         }
     }
 
@@ -79,7 +83,10 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Metric>, TrainError> {
         source,
     };
     let file = File::open(path).map_err(file_error)?;
-    let lines = BufReader::new(file).lines().collect::<Result<Vec<_>, _>>().map_err(file_error)?;
+    let lines = BufReader::new(file)
+        .lines()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(file_error)?;
     let mut metrics = Vec::with_capacity(lines.len());
     for (i, line) in lines.iter().enumerate() {
         match serde_json::from_str(line) {
@@ -119,7 +126,10 @@ mod tests {
         writer.write(&metric(1)).expect("a line");
         writer.write(&metric(2)).expect("a line");
         write!(writer.file, "{{\"step\": 3, \"spl").expect("half a line");
-        assert_eq!(read_metrics(&path).expect("metrics"), [metric(1), metric(2)]);
+        assert_eq!(
+            read_metrics(&path).expect("metrics"),
+            [metric(1), metric(2)]
+        );
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Kind<M, B> {
     fn new(recipe: &TrainRecipe, weight_decay: f32) -> Self {
         let (beta_1, beta_2) = (recipe.beta_1 as f32, recipe.beta_2 as f32);
         let epsilon = recipe.epsilon as f32;
-        let decay = (weight_decay > 0.0).then_some(WeightDecayConfig { penalty: weight_decay });
+        let decay = (weight_decay > 0.0).then_some(WeightDecayConfig {
+            penalty: weight_decay,
+        });
         match recipe.optimizer {
             OptimizerKind::AdamW => {
                 let config = AdamWConfig::new()
@@ -72,9 +74,16 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Kind<M, B> {
             }
             OptimizerKind::Sgd => {
                 // No dampening: Burn's default of 0.1 is nobody else's.
-                let momentum = MomentumConfig::new().with_momentum(recipe.momentum).with_dampening(0.0);
+                let momentum = MomentumConfig::new()
+                    .with_momentum(recipe.momentum)
+                    .with_dampening(0.0);
                 let momentum = (recipe.momentum > 0.0).then_some(momentum);
-                Self::Sgd(SgdConfig::new().with_weight_decay(decay).with_momentum(momentum).init())
+                Self::Sgd(
+                    SgdConfig::new()
+                        .with_weight_decay(decay)
+                        .with_momentum(momentum)
+                        .init(),
+                )
             }
         }
     }
@@ -117,7 +126,11 @@ mod tests {
 
     #[test]
     fn decay_shrinks_matrices_and_spares_biases() {
-        for kind in [OptimizerKind::AdamW, OptimizerKind::Adam, OptimizerKind::Sgd] {
+        for kind in [
+            OptimizerKind::AdamW,
+            OptimizerKind::Adam,
+            OptimizerKind::Sgd,
+        ] {
             let device = Default::default();
             let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&device);
             let (before_weight, before_bias) = (weight(&layer), bias(&layer));
@@ -137,11 +150,15 @@ mod tests {
         let device = Default::default();
         let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&device);
         let (before_weight, before_bias) = (f64::from(weight(&layer)), f64::from(bias(&layer)));
-        let loss = layer.forward(Tensor::ones([1, 1], &device)).sum();
+        let loss = layer
+            .forward(Tensor::<TestBackend, 2>::ones([1, 1], &device))
+            .sum();
         let mut optimizer = ParameterOptimizer::new(&recipe(OptimizerKind::AdamW));
         let (layer, _) = optimizer.step(0.1, layer, loss.backward());
         // The first step of Adam is lr times the sign of the gradient, which is one here.
-        assert!((f64::from(weight(&layer)) - (before_weight * (1.0 - 0.1 * 0.5) - 0.1)).abs() < 1e-6);
+        assert!(
+            (f64::from(weight(&layer)) - (before_weight * (1.0 - 0.1 * 0.5) - 0.1)).abs() < 1e-6
+        );
         assert!((f64::from(bias(&layer)) - (before_bias - 0.1)).abs() < 1e-6);
     }
 

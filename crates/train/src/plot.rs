@@ -34,15 +34,36 @@ pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
     for (run, &color) in runs.iter().zip(COLORS.iter().cycle()) {
         let path = run.join("metrics.jsonl");
         let metrics = read_metrics(&path)?;
-        let name = run.file_name().map_or_else(|| run.display().to_string(), |n| n.to_string_lossy().into_owned());
-        let label = |kind: &str| if runs.len() > 1 { format!("{name}, {kind}") } else { kind.to_owned() };
+        let name = run.file_name().map_or_else(
+            || run.display().to_string(),
+            |n| n.to_string_lossy().into_owned(),
+        );
+        let label = |kind: &str| {
+            if runs.len() > 1 {
+                format!("{name}, {kind}")
+            } else {
+                kind.to_owned()
+            }
+        };
         let before = curves.len();
-        for (split, kind, wide) in [(Split::Train, "training", false), (Split::Validation, "validation", true)] {
+        for (split, kind, wide) in [
+            (Split::Train, "training", false),
+            (Split::Validation, "validation", true),
+        ] {
             let points = points(&metrics, split);
             if !points.is_empty() {
                 // A run alone shows its two curves in two colours.
-                let color = if runs.len() == 1 && wide { COLORS[1] } else { color };
-                curves.push(Curve { label: label(kind), points, color, wide });
+                let color = if runs.len() == 1 && wide {
+                    COLORS[1]
+                } else {
+                    color
+                };
+                curves.push(Curve {
+                    label: label(kind),
+                    points,
+                    color,
+                    wide,
+                });
             }
         }
         if curves.len() == before {
@@ -112,7 +133,12 @@ fn draw_curve(chart: &mut Chart<'_>, curve: &Curve) -> Result<(), Box<dyn std::e
         .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
     if curve.wide {
         let color = curve.color;
-        chart.draw_series(curve.points.iter().map(|&point| Circle::new(point, 3, color.filled())))?;
+        chart.draw_series(
+            curve
+                .points
+                .iter()
+                .map(|&point| Circle::new(point, 3, color.filled())),
+        )?;
     }
     Ok(())
 }
@@ -127,14 +153,22 @@ mod tests {
         let lines: String = (1..20)
             .map(|step| {
                 let split = if step % 5 == 0 { "validation" } else { "train" };
-                format!("{{\"step\":{step},\"split\":\"{split}\",\"loss\":{},\"seconds\":1.0}}\n", 4.0 / f64::from(step))
+                format!(
+                    "{{\"step\":{step},\"split\":\"{split}\",\"loss\":{},\"seconds\":1.0}}\n",
+                    4.0 / f64::from(step)
+                )
             })
             .collect();
         std::fs::write(folder.path().join("metrics.jsonl"), lines).expect("metrics");
         let picture = folder.path().join("loss.svg");
         plot_losses(&[folder.path().to_owned()], &picture).expect("a picture");
         let svg = std::fs::read_to_string(picture).expect("a picture");
-        for text in ["training: 0.211", "validation: 0.267", "loss (nats a token)", "polyline"] {
+        for text in [
+            "training: 0.211",
+            "validation: 0.267",
+            "loss (nats a token)",
+            "polyline",
+        ] {
             assert!(svg.contains(text), "{text}");
         }
     }
@@ -143,7 +177,8 @@ mod tests {
     fn a_run_without_a_loss_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("metrics.jsonl"), "").expect("a file");
-        let error = plot_losses(&[folder.path().to_owned()], &folder.path().join("x.svg")).expect_err("nothing");
+        let error = plot_losses(&[folder.path().to_owned()], &folder.path().join("x.svg"))
+            .expect_err("nothing");
         assert!(error.to_string().contains("holds no loss"), "{error}");
     }
 }

@@ -5,8 +5,13 @@ use crate::objectives::{LanguageModelling, Translation};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::trainer::{Card, Event, Outcome, Trainer};
 use burn::tensor::backend::AutodiffBackend;
-use hearth_batch::{BatchError, BatchSize, PairBatches, PairIds, Stream, TextWindows, WindowShape, derive_seed};
-use hearth_data::{BpeOptions, Pair, PairCorpus, SpecialScheme, TextCorpus, TokenId, Tokenizer, cicero, number_words};
+use hearth_batch::{
+    BatchError, BatchSize, PairBatches, PairIds, Stream, TextWindows, WindowShape, derive_seed,
+};
+use hearth_data::{
+    BpeOptions, Pair, PairCorpus, SpecialScheme, TextCorpus, TokenId, Tokenizer, cicero,
+    number_words,
+};
 use hearth_hub::{Model, ModelConfig, SpecialTokens};
 use std::path::{Path, PathBuf};
 
@@ -47,10 +52,16 @@ pub fn held_out_pairs(recipe: &Recipe) -> Result<(Vec<Pair>, Vec<Pair>), TrainEr
         (corpus.pairs, read(&data.validation_paths)?.pairs)
     };
     let turn = |pair: Pair| match data.swap {
-        true => Pair { source: pair.target, target: pair.source },
+        true => Pair {
+            source: pair.target,
+            target: pair.source,
+        },
         false => pair,
     };
-    Ok((training.into_iter().map(turn).collect(), validation.into_iter().map(turn).collect()))
+    Ok((
+        training.into_iter().map(turn).collect(),
+        validation.into_iter().map(turn).collect(),
+    ))
 }
 
 fn language_modelling<B: AutodiffBackend>(
@@ -73,7 +84,9 @@ fn language_modelling<B: AutodiffBackend>(
     };
     let tokenizer = match recipe.tokenizer.kind {
         // A character that only the end of the text has is still a character of the text.
-        TokenizerKind::Characters => Tokenizer::train_characters(&format!("{}{validation}", corpus.text()))?,
+        TokenizerKind::Characters => {
+            Tokenizer::train_characters(&format!("{}{validation}", corpus.text()))?
+        }
         TokenizerKind::Bpe => train_bpe(std::iter::once(training), recipe, SpecialScheme::Text)?,
         TokenizerKind::File => Tokenizer::read(tokenizer_path(recipe))?,
     };
@@ -94,7 +107,10 @@ fn language_modelling<B: AutodiffBackend>(
         validation.n_tokens(),
         tokenizer.vocab()
     );
-    let config = recipe.model.config(tokenizer.vocab()).map_err(RecipeError::from)?;
+    let config = recipe
+        .model
+        .config(tokenizer.vocab())
+        .map_err(RecipeError::from)?;
     let Model::Gpt(model) = first_model::<B>(recipe, &config, device) else {
         unreachable!("a gpt recipe makes a gpt");
     };
@@ -112,7 +128,11 @@ fn language_modelling<B: AutodiffBackend>(
             label_smoothing: recipe.train.label_smoothing,
             device: device.clone(),
         },
-        card: Card { config, special, tokenizer },
+        card: Card {
+            config,
+            special,
+            tokenizer,
+        },
         recipe: &recipe.train,
         folder,
         device,
@@ -131,7 +151,9 @@ fn translation<B: AutodiffBackend>(
     let tokenizer = match recipe.tokenizer.kind {
         TokenizerKind::File => Tokenizer::read(tokenizer_path(recipe))?,
         _ => {
-            let texts = training.iter().flat_map(|pair| [pair.source.as_str(), pair.target.as_str()]);
+            let texts = training
+                .iter()
+                .flat_map(|pair| [pair.source.as_str(), pair.target.as_str()]);
             train_bpe(texts, recipe, SpecialScheme::Pair)?
         }
     };
@@ -145,7 +167,10 @@ fn translation<B: AutodiffBackend>(
     let batches = |pairs: &[Pair], split: &'static str| {
         let (ids, n_long) = encode_pairs(&tokenizer, pairs, limit)?;
         let error = |source: BatchError| TrainError::Batch { split, source };
-        Ok::<_, TrainError>((PairBatches::new(ids, size, start, pad).map_err(error)?, n_long))
+        Ok::<_, TrainError>((
+            PairBatches::new(ids, size, start, pad).map_err(error)?,
+            n_long,
+        ))
     };
     let (training, n_long) = batches(&training, "training")?;
     let (validation, n_long_validation) = batches(&validation, "validation")?;
@@ -159,7 +184,10 @@ fn translation<B: AutodiffBackend>(
     if n_long > 0 {
         described += &format!("; {n_long} pairs longer than {limit} tokens are left out");
     }
-    let config = recipe.model.config(tokenizer.vocab()).map_err(RecipeError::from)?;
+    let config = recipe
+        .model
+        .config(tokenizer.vocab())
+        .map_err(RecipeError::from)?;
     let Model::Transformer(model) = first_model::<B>(recipe, &config, device) else {
         unreachable!("a transformer recipe makes a transformer");
     };
@@ -167,7 +195,11 @@ fn translation<B: AutodiffBackend>(
     let (seed, smoothing) = (recipe.train.seed, recipe.train.label_smoothing);
     let trainer = Trainer {
         objective: Translation::new(training, validation, seed, smoothing, device.clone()),
-        card: Card { config, special, tokenizer },
+        card: Card {
+            config,
+            special,
+            tokenizer,
+        },
         recipe: &recipe.train,
         folder,
         device,
@@ -177,7 +209,11 @@ fn translation<B: AutodiffBackend>(
 }
 
 /// Pairs as ids, and how many were left out because a side does not fit the model.
-fn encode_pairs(tokenizer: &Tokenizer, pairs: &[Pair], limit: usize) -> Result<(Vec<PairIds>, usize), TrainError> {
+fn encode_pairs(
+    tokenizer: &Tokenizer,
+    pairs: &[Pair],
+    limit: usize,
+) -> Result<(Vec<PairIds>, usize), TrainError> {
     let sources: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
     let targets: Vec<&str> = pairs.iter().map(|pair| pair.target.as_str()).collect();
     let sources = tokenizer.encode_all(&sources)?;
@@ -195,10 +231,12 @@ fn encode_pairs(tokenizer: &Tokenizer, pairs: &[Pair], limit: usize) -> Result<(
 /// The special tokens of a tokenizer for pairs. As in Marian, the decoder starts from the padding token.
 fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, RecipeError> {
     let need = |token: &'static str| -> Result<TokenId, RecipeError> {
-        tokenizer.id(token).ok_or_else(|| RecipeError::MissingToken {
-            path: recipe.tokenizer.path.clone().unwrap_or_default(),
-            token,
-        })
+        tokenizer
+            .id(token)
+            .ok_or_else(|| RecipeError::MissingToken {
+                path: recipe.tokenizer.path.clone().unwrap_or_default(),
+                token,
+            })
     };
     let pad = need("<pad>")?;
     Ok(SpecialTokens {
@@ -223,11 +261,19 @@ fn train_bpe<'a>(
 }
 
 fn tokenizer_path(recipe: &Recipe) -> &Path {
-    recipe.tokenizer.path.as_deref().unwrap_or(Path::new("tokenizer.json"))
+    recipe
+        .tokenizer
+        .path
+        .as_deref()
+        .unwrap_or(Path::new("tokenizer.json"))
 }
 
 /// One seed, one first model.
-fn first_model<B: AutodiffBackend>(recipe: &Recipe, config: &ModelConfig, device: &B::Device) -> Model<B> {
+fn first_model<B: AutodiffBackend>(
+    recipe: &Recipe,
+    config: &ModelConfig,
+    device: &B::Device,
+) -> Model<B> {
     B::seed(device, derive_seed(recipe.train.seed, Stream::Weights, 0));
     config.init(device)
 }

@@ -62,7 +62,11 @@ mod tests {
 
     #[test]
     fn warm_up_rises_to_the_peak_in_equal_steps() {
-        for kind in [ScheduleKind::Constant, ScheduleKind::Cosine, ScheduleKind::InverseSquareRoot] {
+        for kind in [
+            ScheduleKind::Constant,
+            ScheduleKind::Cosine,
+            ScheduleKind::InverseSquareRoot,
+        ] {
             let schedule = schedule(kind);
             assert!((schedule.lr(0) - 1e-4).abs() < 1e-12);
             assert!((schedule.lr(4) - 5e-4).abs() < 1e-12);

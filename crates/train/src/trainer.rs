@@ -91,7 +91,11 @@ pub(crate) struct Trainer<'a, B: AutodiffBackend, O: Objective<B>> {
 
 impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     /// Trains a model to the recipe's last step.
-    pub(crate) fn run(mut self, mut model: O::Model, observer: &mut dyn FnMut(&Event)) -> Result<Outcome, TrainError> {
+    pub(crate) fn run(
+        mut self,
+        mut model: O::Model,
+        observer: &mut dyn FnMut(&Event),
+    ) -> Result<Outcome, TrainError> {
         let recipe = self.recipe;
         let schedule = Schedule::new(recipe);
         let mut optimizer = ParameterOptimizer::new(recipe);
@@ -112,7 +116,12 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             let (updated, gradient_norm) = optimizer.step(lr, model, gradients);
             model = updated;
             if !loss.is_finite() || !gradient_norm.is_finite() {
-                return Err(TrainError::NotFinite { step, loss, gradient_norm, lr });
+                return Err(TrainError::NotFinite {
+                    step,
+                    loss,
+                    gradient_norm,
+                    lr,
+                });
             }
             let done = step + 1;
             window.add(loss, n_tokens);
@@ -165,7 +174,11 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             *best = Some((evaluation, step));
         }
         plot_losses(&[self.folder.to_owned()], &self.folder.join("loss.svg"))?;
-        observer(&Event::Validated { step, evaluation, best: is_best });
+        observer(&Event::Validated {
+            step,
+            evaluation,
+            best: is_best,
+        });
         Ok(evaluation)
     }
 
@@ -181,7 +194,12 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     }
 
     /// Tells the observer what is about to happen.
-    pub(crate) fn announce(&self, model: &O::Model, data: String, observer: &mut dyn FnMut(&Event)) {
+    pub(crate) fn announce(
+        &self,
+        model: &O::Model,
+        data: String,
+        observer: &mut dyn FnMut(&Event),
+    ) {
         observer(&Event::Started {
             n_parameters: model.num_params(),
             data,
@@ -216,7 +234,10 @@ impl Window {
             perplexity: None,
             seconds,
         };
-        *self = Self { since: seconds, ..Self::default() };
+        *self = Self {
+            since: seconds,
+            ..Self::default()
+        };
         metric
     }
 }

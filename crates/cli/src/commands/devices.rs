@@ -15,7 +15,10 @@ pub(crate) fn run<P: Platform>(context: &Context<P>) -> Result<(), CliError> {
             "default": default,
         });
         let mark = if default { "  (default)" } else { "" };
-        context.console.result(&result, format!("{}  {}{mark}", entry.name, entry.description))?;
+        context.console.result(
+            &result,
+            format!("{}  {}{mark}", entry.name, entry.description),
+        )?;
     }
     Ok(())
 }

@@ -19,13 +19,20 @@ pub(crate) fn run<P: Platform>(options: &Forward, context: &Context<P>) -> Resul
         tensors: read_tensors(&options.inputs)?.into_iter().collect(),
         path: &options.inputs,
     };
-    let (name, output) = forward::<Inference<P>>(&loaded.directory.model, &inputs, &context.device)?;
-    let difference = inputs.tensors.get(name).and_then(|reference| largest_difference(reference, &output));
+    let (name, output) =
+        forward::<Inference<P>>(&loaded.directory.model, &inputs, &context.device)?;
+    let difference = inputs
+        .tensors
+        .get(name)
+        .and_then(|reference| largest_difference(reference, &output));
     let shape = output.shape.to_vec();
     write_tensors(&options.outputs, [(name.to_owned(), output)])?;
     let mut text = format!("{name} {shape:?} written to {}", options.outputs.display());
     if let Some(difference) = difference {
-        text += &format!("\nmax |difference| to {name} in {}: {difference:.2e}", options.inputs.display());
+        text += &format!(
+            "\nmax |difference| to {name} in {}: {difference:.2e}",
+            options.inputs.display()
+        );
     }
     let result = json!({ "output": name, "shape": shape, "max_difference": difference });
     context.console.result(&result, text)
@@ -39,7 +46,8 @@ fn forward<B: Backend>(
 ) -> Result<(&'static str, TensorData), CliError> {
     match model {
         Model::Gpt(gpt) => {
-            let tokens = inputs.tokens::<B>("input_ids", (gpt.vocab(), gpt.max_positions()), device)?;
+            let tokens =
+                inputs.tokens::<B>("input_ids", (gpt.vocab(), gpt.max_positions()), device)?;
             Ok(("logits", gpt.forward(tokens).into_data()))
         }
         Model::Transformer(model) => {
@@ -48,11 +56,20 @@ fn forward<B: Backend>(
             let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
             inputs.same_batch(source.dims()[0], "decoder_input_ids", target.dims()[0])?;
             let padding_mask = inputs.padding_mask("attention_mask", source.dims(), device)?;
-            Ok(("logits", model.forward(source, padding_mask, target).into_data()))
+            Ok((
+                "logits",
+                model.forward(source, padding_mask, target).into_data(),
+            ))
         }
         Model::EncoderDecoder(stacks) => {
             // torch.nn.Transformer: [seq, batch, d_model]
-            let vectors = |name| Ok::<_, CliError>(inputs.vectors::<B>(name, stacks.d_model(), device)?.swap_dims(0, 1));
+            let vectors = |name| {
+                Ok::<_, CliError>(
+                    inputs
+                        .vectors::<B>(name, stacks.d_model(), device)?
+                        .swap_dims(0, 1),
+                )
+            };
             let (source, target) = (vectors("src")?, vectors("tgt")?);
             inputs.same_batch(source.dims()[0], "tgt", target.dims()[0])?;
             let output = stacks.forward(source, target, None).swap_dims(0, 1);
@@ -82,7 +99,10 @@ impl Inputs<'_> {
         let data = self.tensors.get(name).ok_or_else(missing)?;
         let shape = data.shape.to_vec();
         if shape.len() != rank || shape.contains(&0) {
-            return Err(self.error(name, format!("its shape is {shape:?}, expected {rank} axes, none empty")));
+            return Err(self.error(
+                name,
+                format!("its shape is {shape:?}, expected {rank} axes, none empty"),
+            ));
         }
         Ok(data)
     }
@@ -97,15 +117,24 @@ impl Inputs<'_> {
         let data = self.get(name, 2)?;
         let shape = [data.shape[0], data.shape[1]];
         if !data.dtype.is_int() && !data.dtype.is_uint() {
-            return Err(self.error(name, format!("its type is {:?}, expected integers", data.dtype)));
+            return Err(self.error(
+                name,
+                format!("its type is {:?}, expected integers", data.dtype),
+            ));
         }
         if shape[1] > max_positions {
-            let problem = format!("{} tokens a row, but the model has {max_positions} positions", shape[1]);
+            let problem = format!(
+                "{} tokens a row, but the model has {max_positions} positions",
+                shape[1]
+            );
             return Err(self.error(name, problem));
         }
         let ids: Vec<i64> = data.iter::<i64>().collect();
         if let Some(id) = ids.iter().find(|&&id| id < 0 || id >= vocab as i64) {
-            return Err(self.error(name, format!("token id {id} is outside a vocabulary of {vocab}")));
+            return Err(self.error(
+                name,
+                format!("token id {id} is outside a vocabulary of {vocab}"),
+            ));
         }
         Ok(Tensor::from_data(TensorData::new(ids, shape), device))
     }
@@ -122,18 +151,30 @@ impl Inputs<'_> {
         }
         let data = self.get(name, 2)?;
         if data.shape.to_vec() != shape {
-            let problem = format!("its shape is {:?}, expected {shape:?} as input_ids has", data.shape.to_vec());
+            let problem = format!(
+                "its shape is {:?}, expected {shape:?} as input_ids has",
+                data.shape.to_vec()
+            );
             return Err(self.error(name, problem));
         }
         let hidden: Vec<bool> = data.iter::<f32>().map(|visible| visible == 0.0).collect();
-        Ok(Some(Tensor::from_data(TensorData::new(hidden, shape), device)))
+        Ok(Some(Tensor::from_data(
+            TensorData::new(hidden, shape),
+            device,
+        )))
     }
 
-    fn vectors<B: Backend>(&self, name: &str, d_model: usize, device: &B::Device) -> Result<Tensor<B, 3>, CliError> {
+    fn vectors<B: Backend>(
+        &self,
+        name: &str,
+        d_model: usize,
+        device: &B::Device,
+    ) -> Result<Tensor<B, 3>, CliError> {
         let data = self.get(name, 3)?;
         if data.shape[2] != d_model || !data.dtype.is_float() {
             let (shape, dtype) = (data.shape.to_vec(), data.dtype);
-            let problem = format!("{dtype:?} {shape:?}, expected floats, the last axis {d_model} wide");
+            let problem =
+                format!("{dtype:?} {shape:?}, expected floats, the last axis {d_model} wide");
             return Err(self.error(name, problem));
         }
         Ok(Tensor::from_data(data.clone().convert::<f32>(), device))
@@ -143,7 +184,10 @@ impl Inputs<'_> {
         if expected == found {
             return Ok(());
         }
-        Err(self.error(name, format!("a batch of {found}, expected {expected} as the other input has")))
+        Err(self.error(
+            name,
+            format!("a batch of {found}, expected {expected} as the other input has"),
+        ))
     }
 }
 

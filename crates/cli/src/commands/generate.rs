@@ -8,7 +8,8 @@ use crate::platform::Platform;
 use crate::stream::TextStream;
 use hearth_data::{TokenId, read_text};
 use hearth_infer::{
-    BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent, generate, translate,
+    BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent, generate,
+    translate,
 };
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -16,7 +17,9 @@ use std::time::Instant;
 
 pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Result<(), CliError> {
     if options.samples == 0 {
-        return Err(CliError::Usage("--samples is 0, expected at least 1".to_owned()));
+        return Err(CliError::Usage(
+            "--samples is 0, expected at least 1".to_owned(),
+        ));
     }
     let loaded = open(&options.model, context)?;
     let prompts = prompts(options, &loaded)?;
@@ -28,12 +31,18 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
     let beam = matches!(decode.strategy, Strategy::Beam(_));
     // A beam search gives its n best; otherwise each sample is a prompt of its own, with its own random numbers.
     let n_copies = if beam { 1 } else { options.samples };
-    let rows: Vec<Vec<TokenId>> =
-        prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt.clone(), n_copies)).collect();
+    let rows: Vec<Vec<TokenId>> = prompts
+        .iter()
+        .flat_map(|prompt| std::iter::repeat_n(prompt.clone(), n_copies))
+        .collect();
 
     let console = context.console;
     let streams = rows.len() == 1 && !beam && !console.json;
-    let mut live = match (streams, &loaded.directory.tokenizer, loaded.writer("generate")?) {
+    let mut live = match (
+        streams,
+        &loaded.directory.tokenizer,
+        loaded.writer("generate")?,
+    ) {
         (true, Some(tokenizer), Writer::Gpt(_)) => {
             console.write(options.prompt.as_deref().unwrap_or_default())?;
             Some(TextStream::new(tokenizer, &rows[0]))
@@ -51,7 +60,11 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         if end.contains(&id) {
             return ControlFlow::Continue(());
         }
-        match live.push(id).map_err(CliError::from).and_then(|piece| console.write(&piece)) {
+        match live
+            .push(id)
+            .map_err(CliError::from)
+            .and_then(|piece| console.write(&piece))
+        {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 trouble = Some(error);
@@ -61,7 +74,9 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
     };
     let written = match loaded.writer("generate")? {
         Writer::Gpt(gpt) => generate(gpt, &rows, &decode, &context.device, &mut show)?,
-        Writer::Transformer(model, special) => translate(model, &rows, special, &decode, &context.device, &mut show)?,
+        Writer::Transformer(model, special) => {
+            translate(model, &rows, special, &decode, &context.device, &mut show)?
+        }
     };
     if let Some(error) = trouble {
         return Err(error);
@@ -78,7 +93,10 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         }
     }
     let n_new: usize = written.iter().flatten().map(|text| text.ids.len()).sum();
-    console.say(format!("{n_new} tokens in {seconds:.2} s, {:.0} tokens/s", n_new as f64 / seconds.max(1e-9)));
+    console.say(format!(
+        "{n_new} tokens in {seconds:.2} s, {:.0} tokens/s",
+        n_new as f64 / seconds.max(1e-9)
+    ));
     Ok(())
 }
 
@@ -108,7 +126,12 @@ fn report<P: Platform>(
     });
     let shown = match decoded {
         Some(decoded) => format!("{}{decoded}", prompt_text.unwrap_or_default()),
-        None => text.ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+        None => text
+            .ids
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(","),
     };
     context.console.result(&result, shown)
 }
@@ -137,13 +160,18 @@ fn prompts<B: burn::tensor::backend::Backend>(
     loaded: &Loaded<B>,
 ) -> Result<Vec<Vec<TokenId>>, CliError> {
     if !options.prompt_ids.is_empty() {
-        return options.prompt_ids.iter().map(|ids| parse_ids(ids)).collect();
+        return options
+            .prompt_ids
+            .iter()
+            .map(|ids| parse_ids(ids))
+            .collect();
     }
     let text = match (&options.prompt, &options.prompt_file) {
         (Some(text), _) => text.clone(),
         (None, Some(path)) => read_text(path)?,
         (None, None) => {
-            let message = "generate needs a prompt: --prompt TEXT, --prompt-file FILE or --prompt-ids 1,2,3";
+            let message =
+                "generate needs a prompt: --prompt TEXT, --prompt-file FILE or --prompt-ids 1,2,3";
             return Err(CliError::Usage(message.to_owned()));
         }
     };
@@ -158,7 +186,9 @@ fn prompts<B: burn::tensor::backend::Backend>(
 fn parse_ids(text: &str) -> Result<Vec<TokenId>, CliError> {
     let parse = |part: &str| {
         part.trim().parse().map_err(|_| {
-            CliError::Usage(format!("--prompt-ids: {part:?} is no token id, expected numbers as in 1,2,3"))
+            CliError::Usage(format!(
+                "--prompt-ids: {part:?} is no token id, expected numbers as in 1,2,3"
+            ))
         })
     };
     text.split(',').map(parse).collect()

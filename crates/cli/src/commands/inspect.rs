@@ -13,10 +13,19 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
     let loaded = open(&options.model, context)?;
     let directory = &loaded.directory;
     let parameters = directory.model.parameters();
-    let n_parameters: usize = parameters.iter().map(|p| p.shape.iter().product::<usize>()).sum();
+    let n_parameters: usize = parameters
+        .iter()
+        .map(|p| p.shape.iter().product::<usize>())
+        .sum();
     let (architecture, dialect) = (directory.config.architecture(), directory.dialect.name());
-    let tokenizer = directory.tokenizer.as_ref().map(hearth_data::Tokenizer::vocab);
-    let list: Vec<_> = parameters.iter().map(|p| json!({ "name": p.path, "shape": p.shape })).collect();
+    let tokenizer = directory
+        .tokenizer
+        .as_ref()
+        .map(hearth_data::Tokenizer::vocab);
+    let list: Vec<_> = parameters
+        .iter()
+        .map(|p| json!({ "name": p.path, "shape": p.shape }))
+        .collect();
     let result = json!({
         "architecture": architecture,
         "dialect": dialect,
@@ -31,7 +40,10 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
         loaded.path().display(),
         thousands(n_parameters),
         (4 * n_parameters) as f64 / f64::from(1 << 20),
-        tokenizer.map_or("no tokenizer".to_owned(), |vocab| format!("tokenizer of {} tokens", thousands(vocab))),
+        tokenizer.map_or("no tokenizer".to_owned(), |vocab| format!(
+            "tokenizer of {} tokens",
+            thousands(vocab)
+        )),
     );
     text += &tree(&parameters);
     context.console.result(&result, text.trim_end())
@@ -39,7 +51,11 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
 
 /// Parameters as a tree: a part that several share is written once.
 fn tree(parameters: &[Parameter]) -> String {
-    let width = parameters.iter().map(|p| indented_width(&p.path)).max().unwrap_or(0);
+    let width = parameters
+        .iter()
+        .map(|p| indented_width(&p.path))
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     let mut open: Vec<&str> = Vec::new();
     for parameter in parameters {

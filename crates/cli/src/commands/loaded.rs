@@ -37,7 +37,10 @@ impl<B: Backend> Loaded<B> {
     }
 
     /// The model as an encoder-decoder over tokens.
-    pub(crate) fn transformer(&self, command: &'static str) -> Result<(&Transformer<B>, SpecialTokens), CliError> {
+    pub(crate) fn transformer(
+        &self,
+        command: &'static str,
+    ) -> Result<(&Transformer<B>, SpecialTokens), CliError> {
         match self.writer(command)? {
             Writer::Transformer(model, special) => Ok((model, special)),
             Writer::Gpt(_) => Err(self.wrong_model(command, "an encoder-decoder")),
@@ -46,15 +49,22 @@ impl<B: Backend> Loaded<B> {
 
     /// The tokenizer, without which `what` cannot be done.
     pub(crate) fn tokenizer(&self, what: &'static str) -> Result<&Tokenizer, CliError> {
-        self.directory.tokenizer.as_ref().ok_or_else(|| CliError::NoTokenizer {
-            path: self.path.clone(),
-            what,
-        })
+        self.directory
+            .tokenizer
+            .as_ref()
+            .ok_or_else(|| CliError::NoTokenizer {
+                path: self.path.clone(),
+                what,
+            })
     }
 
     /// The tokens that end a text, unless they are to be ignored.
     pub(crate) fn end_tokens(&self, ignore: bool) -> Vec<TokenId> {
-        if ignore { Vec::new() } else { self.directory.special.eos.clone() }
+        if ignore {
+            Vec::new()
+        } else {
+            self.directory.special.eos.clone()
+        }
     }
 
     fn source_tokens(&self) -> Result<SpecialTokens, CliError> {
@@ -67,7 +77,10 @@ impl<B: Backend> Loaded<B> {
             })
         };
         Ok(SpecialTokens {
-            start: need(special.decoder_start.or(special.bos), "decoder_start_token_id")?,
+            start: need(
+                special.decoder_start.or(special.bos),
+                "decoder_start_token_id",
+            )?,
             pad: need(special.pad, "pad_token_id")?,
         })
     }
@@ -83,7 +96,10 @@ impl<B: Backend> Loaded<B> {
 }
 
 /// The model at `path`, for inference.
-pub(crate) fn open<P: Platform>(path: &Path, context: &Context<P>) -> Result<Loaded<Inference<P>>, CliError> {
+pub(crate) fn open<P: Platform>(
+    path: &Path,
+    context: &Context<P>,
+) -> Result<Loaded<Inference<P>>, CliError> {
     let directory = ModelDirectory::load(path, &context.device)?;
     let (architecture, dialect) = (directory.config.architecture(), directory.dialect.name());
     let described = format!("{}: {architecture}, written as {dialect}", path.display());

@@ -13,5 +13,8 @@ pub(crate) fn run<P: Platform>(options: &Plot, context: &Context<P>) -> Result<(
         None => options.runs[0].join("loss.svg"),
     };
     plot_losses(&options.runs, &output)?;
-    context.console.result(&json!({ "plot": output }), format!("drawn to {}", output.display()))
+    context.console.result(
+        &json!({ "plot": output }),
+        format!("drawn to {}", output.display()),
+    )
 }

@@ -22,13 +22,20 @@ const RECIPE: &str = include_str!("../../recipes/number-words.toml");
 const BATCH: usize = 250;
 
 pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Result<(), CliError> {
-    let seed: Vec<String> = context.seed.iter().map(|seed| format!("train.seed={seed}")).collect();
+    let seed: Vec<String> = context
+        .seed
+        .iter()
+        .map(|seed| format!("train.seed={seed}"))
+        .collect();
     let recipe = Recipe::parse(RECIPE, Path::new("number-words.toml"), &seed, &[])?;
     let folder = choose(options.out.as_deref(), "quickstart")?;
     let console = &context.console;
     console.say("training an encoder-decoder Transformer to read numbers in English and write them in French");
     let mut follower = Follower::new(*console);
-    let outcome = hearth_train::run::<P::Backend>(&recipe, &folder, &context.device, &mut |event| follower.hear(event));
+    let outcome =
+        hearth_train::run::<P::Backend>(&recipe, &folder, &context.device, &mut |event| {
+            follower.hear(event)
+        });
     follower.finish();
     let outcome = outcome?;
     console.say(format!("trained in {}", readable(outcome.duration)));
@@ -36,7 +43,11 @@ pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Re
     let (training, held_out) = held_out_pairs(&recipe)?;
     let loaded = open(&folder.join("best"), context)?;
     let written = translate_all(&loaded, &held_out, context)?;
-    let right = written.iter().zip(&held_out).filter(|(text, pair)| **text == pair.target).count();
+    let right = written
+        .iter()
+        .zip(&held_out)
+        .filter(|(text, pair)| **text == pair.target)
+        .count();
     let exact = right as f64 / held_out.len() as f64;
     console.say(format!(
         "\n{:.1} % of {} numbers that training never saw are right to the letter ({} of 0 … {} were trained on, the rest \
@@ -46,8 +57,16 @@ pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Re
         thousands(training.len()),
         thousands(recipe.data.n_numbers as usize - 1),
     ));
-    for (pair, text) in held_out.iter().zip(&written).step_by(1 + held_out.len() / 6) {
-        let mark = if *text == pair.target { "" } else { "   (wrong)" };
+    for (pair, text) in held_out
+        .iter()
+        .zip(&written)
+        .step_by(1 + held_out.len() / 6)
+    {
+        let mark = if *text == pair.target {
+            ""
+        } else {
+            "   (wrong)"
+        };
         console.say(format!("  {} -> {text}{mark}", pair.source));
     }
     let program = program_name::<P>();
@@ -98,7 +117,9 @@ fn translate_all<P: Platform>(
             let ids = texts.first().map_or(&[][..], |text| &text.ids);
             written.push(tokenizer.decode(ids)?);
         }
-        progress.update(written.len() as u64, pairs.len() as u64, || "numbers translated".to_owned());
+        progress.update(written.len() as u64, pairs.len() as u64, || {
+            "numbers translated".to_owned()
+        });
     }
     progress.finish();
     Ok(written)

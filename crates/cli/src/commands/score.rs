@@ -23,7 +23,9 @@ pub(crate) fn run<P: Platform>(options: &Options, context: &Context<P>) -> Resul
     let text = read_input(options.input.as_deref())?;
     match loaded.writer("score")? {
         Writer::Gpt(gpt) => text_score(gpt, tokenizer, &text, options, context),
-        Writer::Transformer(model, special) => pair_scores((model, special), tokenizer, &text, options, context),
+        Writer::Transformer(model, special) => {
+            pair_scores((model, special), tokenizer, &text, options, context)
+        }
     }
 }
 
@@ -44,14 +46,21 @@ fn text_score<P: Platform>(
     }
     let size = gpt.max_positions();
     let stride = options.stride.unwrap_or(size.div_ceil(2));
-    let window = ScoreWindow { context: size, stride };
+    let window = ScoreWindow {
+        context: size,
+        stride,
+    };
     let scores = score_text(gpt, &ids, window, BATCH, &context.device)?;
     if options.per_token {
         per_token(context.console, tokenizer, &ids[1..], &scores, None)?;
     }
     // The first token is given, not predicted: its bytes do not count.
     let first = tokenizer.decode_with_special(&ids[..1])?;
-    summary(context.console, scores.total(), text.len().saturating_sub(first.len()))
+    summary(
+        context.console,
+        scores.total(),
+        text.len().saturating_sub(first.len()),
+    )
 }
 
 fn pair_scores<P: Platform>(
@@ -67,22 +76,41 @@ fn pair_scores<P: Platform>(
         .enumerate()
         .map(|(i, line)| {
             line.split_once('\t').ok_or_else(|| {
-                let message = format!("{}, line {}: no tab between source and target", path.display(), i + 1);
+                let message = format!(
+                    "{}, line {}: no tab between source and target",
+                    path.display(),
+                    i + 1
+                );
                 CliError::Usage(message)
             })
         })
         .collect::<Result<_, _>>()?;
     let mut progress = Progress::new(context.console, pairs.len() as u64);
-    let (mut total, mut n_bytes) = (Score { nll: 0.0, n_tokens: 0 }, 0);
+    let (mut total, mut n_bytes) = (
+        Score {
+            nll: 0.0,
+            n_tokens: 0,
+        },
+        0,
+    );
     for (i, batch) in pairs.chunks(BATCH).enumerate() {
         let sources: Vec<&str> = batch.iter().map(|pair| pair.0.trim()).collect();
         let targets: Vec<&str> = batch.iter().map(|pair| pair.1.trim()).collect();
         let sources = tokenizer.encode_all(&sources)?;
-        let ids: Vec<(Vec<TokenId>, Vec<TokenId>)> = sources.into_iter().zip(tokenizer.encode_all(&targets)?).collect();
+        let ids: Vec<(Vec<TokenId>, Vec<TokenId>)> = sources
+            .into_iter()
+            .zip(tokenizer.encode_all(&targets)?)
+            .collect();
         let scores = score_pairs(model, &ids, special, &context.device)?;
         for (j, (scores, (_, target))) in scores.iter().zip(&ids).enumerate() {
             if options.per_token {
-                per_token(context.console, tokenizer, target, scores, Some(i * BATCH + j + 1))?;
+                per_token(
+                    context.console,
+                    tokenizer,
+                    target,
+                    scores,
+                    Some(i * BATCH + j + 1),
+                )?;
             }
             total += scores.total();
         }

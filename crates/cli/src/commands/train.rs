@@ -14,11 +14,17 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
     if let Some(seed) = context.seed {
         recipe.train.seed = seed;
     }
-    let name = options.config.file_stem().map_or("run".into(), |stem| stem.to_string_lossy());
+    let name = options
+        .config
+        .file_stem()
+        .map_or("run".into(), |stem| stem.to_string_lossy());
     let folder = choose(options.out.as_deref(), &name)?;
     context.console.detail(recipe.to_toml());
     let mut follower = Follower::new(context.console);
-    let outcome = hearth_train::run::<P::Backend>(&recipe, &folder, &context.device, &mut |event| follower.hear(event));
+    let outcome =
+        hearth_train::run::<P::Backend>(&recipe, &folder, &context.device, &mut |event| {
+            follower.hear(event)
+        });
     follower.finish();
     let outcome = outcome?;
     let console = &context.console;
@@ -30,8 +36,13 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
     ));
     let (program, model) = (program_name::<P>(), folder.join("best"));
     let next = match recipe.model.architecture {
-        Architecture::Gpt => format!("{program} generate --model {} --prompt '…'", model.display()),
-        Architecture::Transformer => format!("echo '…' | {program} translate --model {}", model.display()),
+        Architecture::Gpt => format!(
+            "{program} generate --model {} --prompt '…'",
+            model.display()
+        ),
+        Architecture::Transformer => {
+            format!("echo '…' | {program} translate --model {}", model.display())
+        }
     };
     console.say(format!("next: {next}"));
     if console.json {

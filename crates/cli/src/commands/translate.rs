@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Result<(), CliError> {
     if options.batch_size == 0 {
-        return Err(CliError::Usage("--batch-size is 0, expected at least 1".to_owned()));
+        return Err(CliError::Usage(
+            "--batch-size is 0, expected at least 1".to_owned(),
+        ));
     }
     let loaded = open(&options.model, context)?;
     let (model, special) = loaded.transformer("translate")?;
@@ -44,7 +46,9 @@ pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Res
     let mut done = 0;
     for batch in lines.chunks(options.batch_size) {
         // An empty line stays one: there is nothing to read in it.
-        let filled: Vec<usize> = (0..batch.len()).filter(|&i| !batch[i].trim().is_empty()).collect();
+        let filled: Vec<usize> = (0..batch.len())
+            .filter(|&i| !batch[i].trim().is_empty())
+            .collect();
         let sources: Vec<&str> = filled.iter().map(|&i| batch[i].trim()).collect();
         let sources = tokenizer.encode_all(&sources)?;
         let go_on = &mut |_| ControlFlow::Continue(());
@@ -56,7 +60,10 @@ pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Res
             match best.and_then(|texts| texts.into_iter().next()) {
                 Some(text) => {
                     let decoded = tokenizer.decode(&text.ids)?;
-                    output.line(&json!({ "text": decoded, "ids": text.ids, "score": text.score }), &decoded)?;
+                    output.line(
+                        &json!({ "text": decoded, "ids": text.ids, "score": text.score }),
+                        &decoded,
+                    )?;
                 }
                 None => output.line(&json!({ "text": "", "ids": [], "score": 0.0 }), "")?,
             }
@@ -108,7 +115,9 @@ impl Output {
     fn open(path: Option<&Path>, console: Console) -> Result<Self, CliError> {
         let file = match path {
             Some(path) => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let folder = path
+                    .parent()
+                    .filter(|folder| !folder.as_os_str().is_empty());
                 let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
                     .map_err(CliError::file("write", path))?;
                 Some((path.to_owned(), file))
@@ -122,8 +131,13 @@ impl Output {
         let Some((path, file)) = &mut self.file else {
             return self.console.result(json, text);
         };
-        let line = if self.console.json { json.to_string() } else { text.to_owned() };
-        writeln!(BufWriter::<&mut File>::new(file.as_file_mut()), "{line}").map_err(CliError::file("write", path.clone()))
+        let line = if self.console.json {
+            json.to_string()
+        } else {
+            text.to_owned()
+        };
+        writeln!(BufWriter::<&mut File>::new(file.as_file_mut()), "{line}")
+            .map_err(CliError::file("write", path.clone()))
     }
 
     fn finish(self) -> Result<(), CliError> {

@@ -127,6 +127,7 @@ pub(super) fn read(file: &ConfigFile) -> Read {
             dropout: fields.embd_pdrop,
         },
         decoder: StackConfig {
+            d_model: fields.n_embd,
             d_ff: fields
                 .n_inner
                 .unwrap_or_else(|| fields.n_embd.saturating_mul(4)),

@@ -32,7 +32,13 @@ impl<B: AutodiffBackend> Objective<B> for LanguageModelling<B> {
 
     fn loss(&self, model: &Gpt<B>, batch: CausalBatch<B>) -> TokenLoss<B> {
         let logits = model.forward(batch.inputs);
-        TokenLoss::new(logits, batch.targets, None, batch.n_tokens, self.label_smoothing)
+        TokenLoss::new(
+            logits,
+            batch.targets,
+            None,
+            batch.n_tokens,
+            self.label_smoothing,
+        )
     }
 
     fn validate(&self, model: &Gpt<B::InnerBackend>) -> Evaluation {

@@ -31,7 +31,11 @@ struct Epoch {
 impl Epoch {
     fn new(training: &PairBatches, seed: u64, number: u64, first_step: u64) -> Self {
         let batches = training.epoch(seed, number);
-        Self { number, first_step, batches }
+        Self {
+            number,
+            first_step,
+            batches,
+        }
     }
 
     fn end(&self) -> u64 {
@@ -79,15 +83,29 @@ impl<B: AutodiffBackend> Objective<B> for Translation<B> {
     fn loss(&self, model: &Transformer<B>, batch: PairBatch<B>) -> TokenLoss<B> {
         let logits = model.forward(batch.source, batch.source_padding, batch.inputs);
         let smoothing = self.label_smoothing;
-        TokenLoss::new(logits, batch.targets, batch.target_padding, batch.n_tokens, smoothing)
+        TokenLoss::new(
+            logits,
+            batch.targets,
+            batch.target_padding,
+            batch.n_tokens,
+            smoothing,
+        )
     }
 
     fn validate(&self, model: &Transformer<B::InnerBackend>) -> Evaluation {
         let mut evaluation = Evaluation::default();
         for indices in self.validation.all() {
-            let batch = self.validation.batch::<B::InnerBackend>(&indices, &self.device);
+            let batch = self
+                .validation
+                .batch::<B::InnerBackend>(&indices, &self.device);
             let logits = model.forward(batch.source, batch.source_padding, batch.inputs);
-            let loss = TokenLoss::new(logits, batch.targets, batch.target_padding, batch.n_tokens, 0.0);
+            let loss = TokenLoss::new(
+                logits,
+                batch.targets,
+                batch.target_padding,
+                batch.n_tokens,
+                0.0,
+            );
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
         evaluation

@@ -2,8 +2,8 @@
 
 use hearth_hub::ModelConfig;
 use hearth_model::{
-    Activation, ConfigError, EmbeddingConfig, GptConfig, Initialisation, NormPlacement, PositionEncoding, StackConfig,
-    StackSize, TransformerConfig,
+    Activation, ConfigError, EmbeddingConfig, GptConfig, Initialisation, NormPlacement,
+    PositionEncoding, StackConfig, StackSize, TransformerConfig,
 };
 use serde::{Deserialize, Serialize};
 

@@ -80,7 +80,12 @@ impl Recipe {
     }
 
     /// The same from text; `origin` is what errors call it.
-    pub fn parse(text: &str, origin: &Path, overrides: &[String], data: &[PathBuf]) -> Result<Self, RecipeError> {
+    pub fn parse(
+        text: &str,
+        origin: &Path,
+        overrides: &[String],
+        data: &[PathBuf],
+    ) -> Result<Self, RecipeError> {
         let mut table: Table = text.parse().map_err(|source| RecipeError::Syntax {
             path: origin.to_owned(),
             source: Box::new(source),
@@ -88,10 +93,13 @@ impl Recipe {
         for given in overrides {
             apply_override(&mut table, given)?;
         }
-        let mut recipe: Self = table.try_into().map_err(|error: toml::de::Error| RecipeError::Field {
-            path: origin.to_owned(),
-            message: with_nearest_key(error.to_string().trim_end()),
-        })?;
+        let mut recipe: Self =
+            table
+                .try_into()
+                .map_err(|error: toml::de::Error| RecipeError::Field {
+                    path: origin.to_owned(),
+                    message: with_nearest_key(error.to_string().trim_end()),
+                })?;
         if !data.is_empty() {
             recipe.data.paths = data.to_vec();
             recipe.data.embedded = None;
@@ -109,10 +117,30 @@ impl Recipe {
         // Two tokens are the least any tokenizer gives: enough to check the other sizes before data is read.
         self.model.config(2)?;
         let (data, train) = (&self.data, &self.train);
-        let rate = |field, value: f64| in_range(field, value, (0.0..1.0).contains(&value), "at least 0 and below 1");
-        let positive = |field, value: f64| in_range(field, value, value > 0.0 && value.is_finite(), "a number above 0");
-        let not_negative =
-            |field, value: f64| in_range(field, value, value >= 0.0 && value.is_finite(), "a number of at least 0");
+        let rate = |field, value: f64| {
+            in_range(
+                field,
+                value,
+                (0.0..1.0).contains(&value),
+                "at least 0 and below 1",
+            )
+        };
+        let positive = |field, value: f64| {
+            in_range(
+                field,
+                value,
+                value > 0.0 && value.is_finite(),
+                "a number above 0",
+            )
+        };
+        let not_negative = |field, value: f64| {
+            in_range(
+                field,
+                value,
+                value >= 0.0 && value.is_finite(),
+                "a number of at least 0",
+            )
+        };
         let counts = |field, value: u64| in_range(field, value, value > 0, "at least 1");
         counts("train.steps", train.steps)?;
         counts("train.validate_every", train.validate_every)?;
@@ -129,15 +157,33 @@ impl Recipe {
         if data.validation_paths.is_empty() {
             let fraction = data.validation_fraction;
             let valid = fraction > 0.0 && fraction < 1.0;
-            in_range("data.validation_fraction", fraction, valid, "a number between 0 and 1")?;
+            in_range(
+                "data.validation_fraction",
+                fraction,
+                valid,
+                "a number between 0 and 1",
+            )?;
         }
         let given = [train.batch_size.is_some(), train.batch_tokens.is_some()];
-        let found = format!("given {} times", given.iter().filter(|&&given| given).count());
+        let found = format!(
+            "given {} times",
+            given.iter().filter(|&&given| given).count()
+        );
         let one = given[0] != given[1];
-        in_range("train.batch_size or train.batch_tokens", found, one, "exactly one of the two")?;
+        in_range(
+            "train.batch_size or train.batch_tokens",
+            found,
+            one,
+            "exactly one of the two",
+        )?;
         let gpt = self.model.architecture == Architecture::Gpt;
         let by_tokens = train.batch_tokens.is_some();
-        in_range("train.batch_tokens", by_tokens, !(gpt && by_tokens), "batch_size for a gpt")?;
+        in_range(
+            "train.batch_tokens",
+            by_tokens,
+            !(gpt && by_tokens),
+            "batch_size for a gpt",
+        )?;
         self.check_data(gpt)
     }
 
@@ -153,14 +199,28 @@ impl Recipe {
         )?;
         if let Some(embedded) = data.embedded {
             let fits = (embedded == EmbeddedCorpus::Cicero) == gpt;
-            let expected = if gpt { "cicero for a gpt" } else { "number-words for a transformer" };
+            let expected = if gpt {
+                "cicero for a gpt"
+            } else {
+                "number-words for a transformer"
+            };
             in_range("data.embedded", format!("{embedded:?}"), fits, expected)?;
             let enough = (100..=1_000_000).contains(&data.n_numbers);
-            in_range("data.n_numbers", data.n_numbers, enough, "from 100 to 1,000,000")?;
+            in_range(
+                "data.n_numbers",
+                data.n_numbers,
+                enough,
+                "from 100 to 1,000,000",
+            )?;
         }
         let has_path = tokenizer.path.is_some() == (tokenizer.kind == TokenizerKind::File);
         let expected = "a path with kind = \"file\", and only then";
-        in_range("tokenizer.path", format!("{:?}", tokenizer.path), has_path, expected)?;
+        in_range(
+            "tokenizer.path",
+            format!("{:?}", tokenizer.path),
+            has_path,
+            expected,
+        )?;
         let characters = tokenizer.kind == TokenizerKind::Characters;
         let expected = "\"bpe\" or \"file\" for a transformer";
         in_range("tokenizer.kind", "characters", gpt || !characters, expected)
@@ -177,7 +237,11 @@ fn in_range(
         return Ok(());
     }
     let found = found.to_string();
-    Err(RecipeError::Range { field, found, expected })
+    Err(RecipeError::Range {
+        field,
+        found,
+        expected,
+    })
 }
 
 fn apply_override(table: &mut Table, given: &str) -> Result<(), RecipeError> {
@@ -195,7 +259,9 @@ fn apply_override(table: &mut Table, given: &str) -> Result<(), RecipeError> {
         .ok_or_else(|| error("the recipe has no such section"))?;
     let parsed = format!("value = {value}").parse::<Table>();
     let value = match parsed {
-        Ok(mut table) => table.remove("value").unwrap_or_else(|| Value::String(value.to_owned())),
+        Ok(mut table) => table
+            .remove("value")
+            .unwrap_or_else(|| Value::String(value.to_owned())),
         Err(_) => Value::String(value.trim().to_owned()),
     };
     entry.insert(key.to_owned(), value);
@@ -241,12 +307,18 @@ mod tests {
 
     fn read(overrides: &[&str]) -> Result<Recipe, String> {
         let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
-        Recipe::parse(RECIPE, Path::new("r.toml"), &overrides, &[]).map_err(|error| error.to_string())
+        Recipe::parse(RECIPE, Path::new("r.toml"), &overrides, &[])
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn overrides_replace_values_of_every_type() {
-        let recipe = read(&["train.lr=3e-4", "train.optimizer=sgd", "model.tied=false", "train.steps=7"]);
+        let recipe = read(&[
+            "train.lr=3e-4",
+            "train.optimizer=sgd",
+            "model.tied=false",
+            "train.steps=7",
+        ]);
         let recipe = recipe.expect("a recipe");
         assert_eq!(recipe.train.lr, 3e-4);
         assert_eq!(recipe.train.optimizer, crate::OptimizerKind::Sgd);
@@ -257,14 +329,18 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let recipe = read(&[]).expect("a recipe");
-        let again = Recipe::parse(&recipe.to_toml(), Path::new("again"), &[], &[]).expect("its own text");
+        let again =
+            Recipe::parse(&recipe.to_toml(), Path::new("again"), &[], &[]).expect("its own text");
         assert_eq!(recipe, again);
     }
 
     #[test]
     fn bad_recipes_name_the_field_and_what_is_expected() {
         let cases: &[(&str, &[&str])] = &[
-            ("train.stepz=5", &["r.toml", "stepz", "did you mean `steps`"]),
+            (
+                "train.stepz=5",
+                &["r.toml", "stepz", "did you mean `steps`"],
+            ),
             ("model.architecture=gtp", &["gtp", "did you mean `gpt`"]),
             ("train.steps='many'", &["invalid type", "many"]),
             ("train.steps=0", &["train.steps", "is 0", "at least 1"]),
@@ -273,7 +349,10 @@ mod tests {
             ("model.n_heads=3", &["d_model 16", "n_heads 3"]),
             ("model.dropout=1.0", &["dropout", "below 1"]),
             ("train.batch_tokens=5", &["exactly one"]),
-            ("data.embedded=number-words", &["data.embedded", "cicero for a gpt"]),
+            (
+                "data.embedded=number-words",
+                &["data.embedded", "cicero for a gpt"],
+            ),
             ("data.paths=['x.txt']", &["one of them"]),
             ("tokenizer.kind=file", &["tokenizer.path"]),
             ("steps=5", &["section.key=value"]),
