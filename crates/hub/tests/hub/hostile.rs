@@ -339,8 +339,8 @@ fn a_claim_of_a_huge_model_is_refused_before_it_is_believed() {
             "marian",
             "d_model",
             large.clone(),
-            "model.safetensors",
-            "expected [97, 2000000000]",
+            "config.json",
+            "128000000000, expected at most 16777216",
         ),
         (
             "marian",
