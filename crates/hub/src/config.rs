@@ -1,5 +1,6 @@
 //! The architectures that a model directory can hold.
 
+use burn::module::Module;
 use burn::tensor::backend::Backend;
 use hearth_model::{
     ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt, GptConfig,
@@ -130,6 +131,16 @@ impl<B: Backend> Model<B> {
             Self::Transformer(model) => parameters(model),
             Self::EncoderDecoder(model) => parameters(model),
         }
+    }
+
+    /// Where the model lies. The backend's default device might not even exist on this machine.
+    pub(crate) fn device(&self) -> B::Device {
+        let devices = match self {
+            Self::Gpt(model) => model.devices(),
+            Self::Transformer(model) => model.devices(),
+            Self::EncoderDecoder(model) => model.devices(),
+        };
+        devices.into_iter().next().unwrap_or_default()
     }
 }
 

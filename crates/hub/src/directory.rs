@@ -109,8 +109,7 @@ impl<B: Backend> ModelDirectory<B> {
                 .map(|parameter| format!("{} {:?}", parameter.path, parameter.shape))
                 .collect()
         };
-        // The device is not touched: nothing is drawn.
-        let expected = list(self.config.parameters::<B>(&B::Device::default()));
+        let expected = list(self.config.parameters::<B>(&self.model.device()));
         let found = list(self.model.parameters());
         if found == expected {
             return Ok(());

@@ -2,7 +2,8 @@
 //! damaged copies of them.
 
 mod forward;
-mod hostile;
+mod hostile_config;
+mod hostile_weights;
 mod round_trip;
 mod saving;
 mod support;

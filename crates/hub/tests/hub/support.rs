@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
-use hearth_hub::{Model, read_tensors};
+use burn_flex::Flex;
+use hearth_hub::{HubError, Model, ModelDirectory, read_tensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -147,4 +149,26 @@ pub(crate) fn whole(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// What is wrong with a directory; none takes long to tell.
+pub(crate) fn error(copy: &Copy) -> HubError {
+    let start = Instant::now();
+    let loaded = ModelDirectory::<Flex>::load(&copy.dir, &Default::default());
+    assert!(start.elapsed() < Duration::from_secs(5));
+    loaded.map(|_| ()).expect_err("the directory is bad")
+}
+
+/// The error names the file and every part of what is expected.
+pub(crate) fn check(copy: &Copy, file: &str, expected: &[&str]) {
+    let error = error(copy);
+    let text = whole(&error);
+    assert!(
+        text.contains(&copy.path(file).display().to_string()),
+        "{text}"
+    );
+    for expected in expected {
+        assert!(text.contains(expected), "{expected} is not in: {text}");
+    }
+    assert!(!error.is_io(), "{text}");
 }
