@@ -46,7 +46,7 @@ fn measure<B: Backend>(backend: &str, batch: usize) {
 }
 
 fn ms_a_token<B: Backend>(gpt: &Gpt<B>, batch: usize, n_prompt: usize) -> f64 {
-    let mut state = gpt.start(&vec![0; batch], n_prompt + STEPS + 1);
+    let mut state = gpt.start(&vec![0; batch]);
     gpt.predict(tokens(batch, n_prompt), &mut state);
     // The first step behind a prompt warms up what a decoder runs many times.
     gpt.predict(tokens(batch, 1), &mut state).into_data();

@@ -2,8 +2,9 @@
 
 use crate::error::{InferError, known_tokens, option};
 use crate::logits::to_floats;
-use crate::prompts::{SpecialTokens, matrix, not_longer, pad_right, source_batch};
+use crate::prompts::{SpecialTokens, not_longer, source_batch};
 use burn::tensor::{Tensor, backend::Backend, s};
+use hearth_batch::pad_right;
 use hearth_data::TokenId;
 use hearth_model::{Autoregressive, Gpt, Transformer, next_token_loss};
 use std::ops::AddAssign;
@@ -93,7 +94,7 @@ pub fn score_text<B: Backend>(
     let windows = windows(ids, window);
     let mut log_probs = Vec::with_capacity(ids.len().saturating_sub(1));
     for rows in windows.chunks(batch) {
-        let state = gpt.start(&vec![0; rows.len()], context);
+        let state = gpt.start(&vec![0; rows.len()]);
         log_probs.extend(score_rows(gpt, state, rows, device)?.into_iter().flatten());
     }
     Ok(TokenScores { log_probs })
@@ -140,9 +141,10 @@ pub fn score_pairs<B: Backend>(
         known_tokens(target, model.vocab())?;
     }
     let sources: Vec<&[TokenId]> = pairs.iter().map(|(source, _)| source.as_slice()).collect();
-    let Some((source, padding_mask)) = source_batch(model, &sources, special.pad, device)? else {
+    if pairs.is_empty() {
         return Ok(Vec::new());
-    };
+    }
+    let source = source_batch(model, &sources, special.pad, device)?;
     let rows: Vec<Row> = targets
         .iter()
         .enumerate()
@@ -157,8 +159,7 @@ pub fn score_pairs<B: Backend>(
             n_skip: 0,
         })
         .collect();
-    let capacity = targets.iter().map(|target| target.len()).max().unwrap_or(0);
-    let state = model.start(source, padding_mask, capacity);
+    let state = model.start(source.tokens, source.padding_mask);
     let scores = score_rows(model, state, &rows, device)?;
     Ok(scores
         .into_iter()
@@ -192,11 +193,10 @@ fn score_rows<B: Backend, M: Autoregressive<B>>(
     if seq == 0 {
         return Ok(log_probs);
     }
-    let shape = [rows.len(), seq];
     let inputs: Vec<&[TokenId]> = rows.iter().map(|row| row.input.as_slice()).collect();
     let targets: Vec<&[TokenId]> = rows.iter().map(|row| row.target.as_slice()).collect();
-    let inputs = matrix::<B>(pad_right(&inputs, seq, 0), shape, device);
-    let targets = matrix::<B>(pad_right(&targets, seq, 0), shape, device);
+    let inputs = pad_right::<B, _>(&inputs, 0, device).tokens;
+    let targets = pad_right::<B, _>(&targets, 0, device).tokens;
     let hidden = model.decode(inputs, &mut state);
 
     // The head is the widest part by far: it runs over a few columns at a time, and over none that all rows skip.

@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::module::attention as fused_attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Int, Tensor, backend::Backend, s};
 
 /// Keys and values of one attention layer, split into heads: `[batch, n_heads, seq, d_head]` each.
 #[derive(Debug, Clone)]
@@ -19,6 +19,47 @@ pub struct KeyValue<B: Backend> {
     pub key: Tensor<B, 4>,
     /// What is read where a query matches.
     pub value: Tensor<B, 4>,
+}
+
+impl<B: Backend> KeyValue<B> {
+    /// How many positions there are.
+    pub fn seq(&self) -> usize {
+        let [_, _, seq, _] = self.key.dims();
+        seq
+    }
+
+    /// Row `i` becomes what row `rows[i]` was.
+    pub(crate) fn select_rows(self, rows: &Tensor<B, 1, Int>) -> Self {
+        Self {
+            key: self
+                .key
+                .swap_dims(2, 3)
+                .select(0, rows.clone())
+                .swap_dims(2, 3),
+            value: self.value.select(0, rows.clone()),
+        }
+    }
+
+    /// Puts parts one behind the other, laid out for being read many times: values one row a position, keys one row a
+    /// channel, so that no backend has to turn them for each query.
+    pub(crate) fn join(parts: Vec<Self>) -> Self {
+        let seq: usize = parts.iter().map(Self::seq).sum();
+        let [batch, n_heads, _, d_head] = parts[0].key.dims();
+        let device = parts[0].key.device();
+        let mut keys = Tensor::zeros([batch, n_heads, d_head, seq], &device);
+        let mut values = Tensor::zeros([batch, n_heads, seq, d_head], &device);
+        let mut start = 0;
+        for part in parts {
+            let end = start + part.seq();
+            keys = keys.slice_assign(s![.., .., .., start..end], part.key.swap_dims(2, 3));
+            values = values.slice_assign(s![.., .., start..end, ..], part.value);
+            start = end;
+        }
+        Self {
+            key: keys.swap_dims(2, 3),
+            value: values,
+        }
+    }
 }
 
 /// Multi-head attention with biases on all four projections.
@@ -73,25 +114,27 @@ impl<B: Backend> Attention<B> {
     /// Looks at `memory` from every position of `x`. A query from which every key is hidden reads zeros.
     ///
     /// - `x`: `[batch, query_seq, d_model]`
+    /// - `memory`: one or several parts, whose positions follow one another
     /// - returns `[batch, query_seq, d_model]`
-    pub fn attend(&self, x: Tensor<B, 3>, memory: &KeyValue<B>, mask: &Mask<B>) -> Tensor<B, 3> {
+    pub fn attend(&self, x: Tensor<B, 3>, memory: &[KeyValue<B>], mask: &Mask<B>) -> Tensor<B, 3> {
         let [batch, query_seq, d_model] = x.dims();
         let query = self.split_heads(project(&self.query, x));
-        let (key, value) = (memory.key.clone(), memory.value.clone());
-        // Fused kernels know no gradient; and for a single query they gain nothing over two small products, which read
-        // the cache where it lies.
-        let context = if B::ad_enabled(&query.device()) || query_seq == 1 {
-            self.weigh(query, key, value, mask)
-        } else {
-            let hidden = mask.hidden(query_seq);
-            fused_attention(
-                query,
-                key,
-                value,
-                hidden,
-                None,
-                AttentionModuleOptions::default(),
-            )
+        // Fused kernels know no gradient; and for a single query they cost more than two small products, which read the
+        // cache where it lies.
+        let context = match memory {
+            [memory] if query_seq > 1 && !B::ad_enabled(&query.device()) => {
+                let (key, value) = (memory.key.clone(), memory.value.clone());
+                let hidden = mask.hidden(query_seq);
+                fused_attention(
+                    query,
+                    key,
+                    value,
+                    hidden,
+                    None,
+                    AttentionModuleOptions::default(),
+                )
+            }
+            _ => self.weigh(query, memory, mask),
         };
         // [batch, n_heads, query_seq, d_head] -> [batch, query_seq, d_model]
         let context = context.swap_dims(1, 2).reshape([batch, query_seq, d_model]);
@@ -99,17 +142,28 @@ impl<B: Backend> Attention<B> {
     }
 
     /// The equation as it stands, with dropout on the weights.
-    fn weigh(
-        &self,
-        query: Tensor<B, 4>,
-        key: Tensor<B, 4>,
-        value: Tensor<B, 4>,
-        mask: &Mask<B>,
-    ) -> Tensor<B, 4> {
+    fn weigh(&self, query: Tensor<B, 4>, memory: &[KeyValue<B>], mask: &Mask<B>) -> Tensor<B, 4> {
         let [_, _, _, d_head] = query.dims();
         let query = query.mul_scalar((d_head as f64).powf(-0.5));
-        let scores = mask.apply(query.matmul(key.swap_dims(2, 3)));
-        self.dropout.forward(softmax_or_zero(scores)).matmul(value)
+        let scores = memory
+            .iter()
+            .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
+        let weights = self
+            .dropout
+            .forward(softmax_or_zero(mask.apply(concatenate(scores))));
+        if let [memory] = memory {
+            return weights.matmul(memory.value.clone());
+        }
+        let mut start = 0;
+        let contexts = memory.iter().map(|part| {
+            let end = start + part.seq();
+            let weights = weights.clone().slice(s![.., .., .., start..end]);
+            start = end;
+            weights.matmul(part.value.clone())
+        });
+        contexts
+            .reduce(Tensor::add)
+            .expect("there is a memory to look at")
     }
 
     /// `[batch, seq, d_model]` -> `[batch, n_heads, seq, d_head]`
@@ -138,6 +192,15 @@ pub(crate) fn project<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<
     let rows = layer.forward(x.reshape([batch * seq, d_input]));
     let [_, d_output] = rows.dims();
     rows.reshape([batch, seq, d_output])
+}
+
+/// Along the last axis; a single part is left alone.
+fn concatenate<B: Backend>(parts: impl Iterator<Item = Tensor<B, 4>>) -> Tensor<B, 4> {
+    let mut parts: Vec<_> = parts.collect();
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => Tensor::cat(parts, 3),
+    }
 }
 
 /// Softmax over the last axis; a row of nothing but `-inf` gives zeros, not NaN.
@@ -176,9 +239,10 @@ mod tests {
         let padding = Tensor::from_data([[true, false, false, false, false], [false; 5]], &device);
         let mask = Mask::causal(5, 5, &device).or(Mask::padding(Some(padding)));
         let memory = attention.keys_values(x.clone());
+        let memory = [memory];
         let fused = attention.attend(x.clone(), &memory, &mask);
         let query = attention.split_heads(project(&attention.query, x));
-        let plain = attention.weigh(query, memory.key, memory.value, &mask);
+        let plain = attention.weigh(query, &memory, &mask);
         let plain = project(&attention.output, plain.swap_dims(1, 2).reshape([2, 5, 8]));
         fused
             .into_data()

@@ -3,106 +3,110 @@
 use crate::attention::KeyValue;
 use burn::tensor::{Int, Tensor, backend::Backend, s};
 
-/// A pre-allocated store of the keys and values that one attention layer has seen.
+/// Positions that single tokens are collected in before they join the rest.
+const BLOCK: usize = 64;
+
+/// What one attention layer has seen, in two parts: *settled* keys and values, which are never written again, and a
+/// pre-allocated *recent* block that single tokens are written into.
 ///
-/// New entries are written in place behind the old ones; the buffers grow by doubling when the first guess of the
-/// capacity was too small, so that appending stays cheap whatever the length.
+/// Not every backend writes into a slice in place: burn-flex copies the whole tensor. So the tensor that is written is
+/// small, and joins the settled part when it is full: a token costs a copy of a block, and of the past only once in
+/// [`BLOCK`] tokens. Settled keys lie in memory as the product with a query reads them, one row a channel.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache<B: Backend> {
-    /// `[batch, n_heads, capacity, d_head]` each; absent before the first token, and while it is being written, so that
-    /// the backend sees one owner and writes in place.
-    buffers: Option<KeyValue<B>>,
-    capacity: usize,
-    len: usize,
+    settled: Option<KeyValue<B>>,
+    /// `[batch, n_heads, BLOCK, d_head]` each, of which `n_recent` positions are written.
+    recent: Option<KeyValue<B>>,
+    n_settled: usize,
+    n_recent: usize,
+}
+
+impl<B: Backend> Default for KeyValueCache<B> {
+    fn default() -> Self {
+        Self {
+            settled: None,
+            recent: None,
+            n_settled: 0,
+            n_recent: 0,
+        }
+    }
 }
 
 impl<B: Backend> KeyValueCache<B> {
-    /// An empty cache with room for `capacity` positions.
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            buffers: None,
-            capacity: capacity.max(1),
-            len: 0,
-        }
-    }
-
     /// How many positions it holds.
     pub fn len(&self) -> usize {
-        self.len
+        self.n_settled + self.n_recent
     }
 
     /// Whether it holds nothing yet.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
-    /// Writes the keys and values of new positions and returns those of all positions so far.
+    /// Takes up the keys and values of new positions and returns those of all positions so far, in order, in one or two
+    /// parts.
     ///
     /// - `new`: `[batch, n_heads, seq, d_head]` each
-    /// - returns `[batch, n_heads, len, d_head]` each
-    pub fn append(&mut self, new: KeyValue<B>) -> KeyValue<B> {
-        let [batch, n_heads, seq, d_head] = new.key.dims();
-        let (past, end) = (self.len, self.len + seq);
-        let buffers = self.with_room(end, [batch, n_heads, d_head], &new.key.device());
-        let slot = s![.., .., past..end, ..];
-        let buffers = KeyValue {
-            key: buffers.key.slice_assign(slot, new.key),
-            value: buffers.value.slice_assign(slot, new.value),
-        };
-        self.len = end;
-        let seen = s![.., .., 0..end, ..];
-        let all = KeyValue {
-            key: buffers.key.clone().slice(seen),
-            value: buffers.value.clone().slice(seen),
-        };
-        self.buffers = Some(buffers);
-        all
+    pub fn append(&mut self, new: KeyValue<B>) -> Vec<KeyValue<B>> {
+        let [_, _, seq, _] = new.key.dims();
+        if seq == 1 {
+            if self.n_recent == BLOCK {
+                self.settle(None);
+            }
+            self.write(new);
+        } else {
+            self.settle(Some(new));
+        }
+        let recent = self.written();
+        self.settled.iter().cloned().chain(recent).collect()
     }
 
     /// Row `i` becomes what row `rows[i]` was.
     pub fn reorder(&mut self, rows: &Tensor<B, 1, Int>) {
-        if let Some(buffers) = self.buffers.take() {
-            self.buffers = Some(KeyValue {
-                key: buffers.key.select(0, rows.clone()),
-                value: buffers.value.select(0, rows.clone()),
-            });
+        for part in [&mut self.settled, &mut self.recent] {
+            *part = part.take().map(|part| part.select_rows(rows));
         }
     }
 
-    /// Takes the buffers out, with room for `end` positions.
-    fn with_room(
-        &mut self,
-        end: usize,
-        [batch, n_heads, d_head]: [usize; 3],
-        device: &B::Device,
-    ) -> KeyValue<B> {
-        if let Some(buffers) = self.buffers.take_if(|_| end <= self.capacity) {
-            return buffers;
-        }
-        self.capacity = if self.buffers.is_some() {
-            end.max(2 * self.capacity)
-        } else {
-            end.max(self.capacity)
-        };
-        let shape = [batch, n_heads, self.capacity, d_head];
-        let grow = |old: Option<Tensor<B, 4>>| {
-            let empty = Tensor::zeros(shape, device);
-            match old {
-                Some(old) => {
-                    let seen = s![.., .., 0..self.len, ..];
-                    empty.slice_assign(seen, old.slice(seen))
-                }
-                None => empty,
+    /// Writes one position into the recent block.
+    fn write(&mut self, new: KeyValue<B>) {
+        let [batch, n_heads, _, d_head] = new.key.dims();
+        let device = new.key.device();
+        let block = self.recent.take().unwrap_or_else(|| {
+            let empty = || Tensor::zeros([batch, n_heads, BLOCK, d_head], &device);
+            KeyValue {
+                key: empty(),
+                value: empty(),
             }
-        };
-        let (key, value) = match self.buffers.take() {
-            Some(old) => (Some(old.key), Some(old.value)),
-            None => (None, None),
-        };
-        KeyValue {
-            key: grow(key),
-            value: grow(value),
-        }
+        });
+        let slot = s![.., .., self.n_recent..self.n_recent + 1, ..];
+        self.recent = Some(KeyValue {
+            key: block.key.slice_assign(slot, new.key),
+            value: block.value.slice_assign(slot, new.value),
+        });
+        self.n_recent += 1;
+    }
+
+    /// The written part of the recent block.
+    fn written(&self) -> Option<KeyValue<B>> {
+        let range = s![.., .., 0..self.n_recent, ..];
+        let recent = self.recent.as_ref().filter(|_| self.n_recent > 0)?;
+        Some(KeyValue {
+            key: recent.key.clone().slice(range),
+            value: recent.value.clone().slice(range),
+        })
+    }
+
+    /// Joins the settled part, what is written of the recent block, and new positions.
+    fn settle(&mut self, new: Option<KeyValue<B>>) {
+        let recent = self.written();
+        let parts: Vec<KeyValue<B>> = [self.settled.take(), recent, new]
+            .into_iter()
+            .flatten()
+            .collect();
+        self.n_settled = parts.iter().map(KeyValue::seq).sum();
+        self.n_recent = 0;
+        self.settled = Some(KeyValue::join(parts));
     }
 }
 
@@ -111,48 +115,58 @@ mod tests {
     use super::*;
     use crate::TestBackend;
 
-    fn entry(value: f32) -> KeyValue<TestBackend> {
-        let tensor = Tensor::full([2, 1, 1, 2], value, &Default::default());
-        KeyValue {
-            key: tensor.clone(),
-            value: tensor,
-        }
-    }
-
-    #[test]
-    fn appended_entries_come_back_in_order_beyond_the_first_capacity() {
-        let mut cache = KeyValueCache::new(2);
-        let mut last = None;
-        for position in 0..5 {
-            last = Some(cache.append(entry(position as f32)));
-        }
-        let keys: Vec<f32> = last
-            .expect("five entries")
-            .key
-            .slice(s![0, 0, .., 0])
-            .into_data()
-            .iter()
-            .collect();
-        assert_eq!(keys, [0.0, 1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(cache.len(), 5);
-    }
-
-    #[test]
-    fn reorder_moves_whole_rows() {
+    /// Two rows whose keys are `value` and `value + 100`.
+    fn entries(values: &[f32]) -> KeyValue<TestBackend> {
         let device = Default::default();
-        let mut cache = KeyValueCache::<TestBackend>::new(4);
-        let rows = Tensor::<TestBackend, 4>::from_data([[[[1.0]]], [[[2.0]]]], &device);
-        cache.append(KeyValue {
-            key: rows.clone(),
-            value: rows,
-        });
-        cache.reorder(&Tensor::from_ints([1, 1], &device));
-        let new = Tensor::<TestBackend, 4>::from_data([[[[3.0]]], [[[4.0]]]], &device);
-        let all = cache.append(KeyValue {
-            key: new.clone(),
-            value: new,
-        });
-        let keys: Vec<f32> = all.key.into_data().iter().collect();
-        assert_eq!(keys, [2.0, 3.0, 2.0, 4.0]);
+        let row = |shift: f32| {
+            let values: Vec<f32> = values.iter().map(|value| value + shift).collect();
+            Tensor::<TestBackend, 1>::from_floats(values.as_slice(), &device).reshape([
+                1,
+                1,
+                values.len(),
+                1,
+            ])
+        };
+        let both = Tensor::cat(vec![row(0.0), row(100.0)], 0);
+        KeyValue {
+            key: both.clone(),
+            value: both,
+        }
+    }
+
+    fn keys(parts: &[KeyValue<TestBackend>], row: usize) -> Vec<f32> {
+        let row =
+            |part: &KeyValue<TestBackend>| part.key.clone().slice(s![row, .., .., ..]).into_data();
+        parts
+            .iter()
+            .flat_map(|part| row(part).iter::<f32>().collect::<Vec<_>>())
+            .collect()
+    }
+
+    #[test]
+    fn entries_come_back_in_order_however_they_come() {
+        let mut cache = KeyValueCache::default();
+        let mut expected: Vec<f32> = Vec::new();
+        let mut next = 0u8;
+        for seq in [3, 1, 1, 2, 1].into_iter().chain([1; 2 * BLOCK + 1]) {
+            let new: Vec<f32> = (next..next + seq).map(f32::from).collect();
+            next += seq;
+            expected.extend(&new);
+            let parts = cache.append(entries(&new));
+            assert!(parts.len() <= 2);
+            assert_eq!(keys(&parts, 0), expected);
+        }
+        assert_eq!(cache.len(), expected.len());
+    }
+
+    #[test]
+    fn reorder_moves_whole_rows_of_both_parts() {
+        let mut cache = KeyValueCache::default();
+        cache.append(entries(&[1.0, 2.0]));
+        cache.append(entries(&[3.0]));
+        cache.reorder(&Tensor::from_ints([1, 1], &Default::default()));
+        let parts = cache.append(entries(&[4.0]));
+        assert_eq!(keys(&parts, 0), [101.0, 102.0, 103.0, 4.0]);
+        assert_eq!(keys(&parts, 1), [101.0, 102.0, 103.0, 104.0]);
     }
 }

@@ -136,12 +136,9 @@ impl<B: Backend> Gpt<B> {
     ///
     /// - `n_hidden`: one number a row of the batch, how many columns of left padding its first tokens are; `[0]` for a
     ///   single row without any
-    /// - `capacity`: how many tokens room is made for at once; more may be fed
-    pub fn start(&self, n_hidden: &[usize], capacity: usize) -> GptState<B> {
+    pub fn start(&self, n_hidden: &[usize]) -> GptState<B> {
         GptState {
-            stack: self
-                .decoder
-                .start(n_hidden, None, capacity.min(self.embedding.max_positions())),
+            stack: self.decoder.start(n_hidden, None),
             device: self.devices().into_iter().next().unwrap_or_default(),
         }
     }

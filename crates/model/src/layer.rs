@@ -93,14 +93,14 @@ impl<B: Backend> Layer<B> {
             let new = self.self_attention.keys_values(x.clone());
             let all = match cache {
                 Some(cache) => cache.append(new),
-                None => new,
+                None => vec![new],
             };
             self.self_attention.attend(x, &all, mask)
         });
         if let (Some(attention), Some(norm)) = (&self.cross_attention, &self.cross_attention_norm) {
             let cross = cross.expect("a layer with cross-attention needs the encoder's output");
             x = self.residual(x, norm, |x| {
-                attention.attend(x, cross.key_value, cross.mask)
+                attention.attend(x, std::slice::from_ref(cross.key_value), cross.mask)
             });
         }
         self.residual(x, &self.feed_forward_norm, |x| self.feed_forward.forward(x))

@@ -17,7 +17,7 @@
 //! assert_eq!(gpt.forward(tokens.clone()).dims(), [1, 4, 65]);
 //!
 //! // Decoding: a prompt, then one token at a time against the cache.
-//! let mut state = gpt.start(&[0], 16);
+//! let mut state = gpt.start(&[0]);
 //! let next = gpt.predict(tokens, &mut state);
 //! assert_eq!(next.dims(), [1, 65]);
 //! ```

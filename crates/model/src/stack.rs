@@ -141,6 +141,16 @@ pub struct Memory<B: Backend> {
 }
 
 impl<B: Backend> Memory<B> {
+    /// Laid out for being read at every step.
+    fn settle(mut self) -> Self {
+        self.layers = self
+            .layers
+            .into_iter()
+            .map(|layer| KeyValue::join(vec![layer]))
+            .collect();
+        self
+    }
+
     fn reorder(&mut self, rows: &Tensor<B, 1, Int>) {
         for layer in &mut self.layers {
             layer.key = layer.key.clone().select(0, rows.clone());
@@ -260,22 +270,17 @@ impl<B: Backend> Stack<B> {
         }
     }
 
-    /// An empty past with room for `capacity` positions.
+    /// The state before the first token.
     ///
     /// - `n_hidden`: columns of left padding of each row of the batch
-    pub fn start(
-        &self,
-        n_hidden: &[usize],
-        memory: Option<Memory<B>>,
-        capacity: usize,
-    ) -> StackState<B> {
+    pub fn start(&self, n_hidden: &[usize], memory: Option<Memory<B>>) -> StackState<B> {
         StackState {
             caches: self
                 .layers
                 .iter()
-                .map(|_| KeyValueCache::new(capacity))
+                .map(|_| KeyValueCache::default())
                 .collect(),
-            memory,
+            memory: memory.map(Memory::settle),
             n_hidden: n_hidden.to_vec(),
         }
     }

@@ -260,7 +260,6 @@ impl<B: Backend> Transformer<B> {
     ///
     /// - `source`: `[batch, source_seq]`
     /// - `padding_mask`: `[batch, source_seq]`
-    /// - `capacity`: how many target tokens room is made for at once; more may be fed
     ///
     /// # Panics
     /// If the source exceeds the model's positions.
@@ -268,18 +267,13 @@ impl<B: Backend> Transformer<B> {
         &self,
         source: Tensor<B, 2, Int>,
         padding_mask: Option<Tensor<B, 2, Bool>>,
-        capacity: usize,
     ) -> TransformerState<B> {
         let ([batch, _], device) = (source.dims(), source.device());
         let memory = self
             .stacks
             .memory(self.embedding.forward(source, 0, &[0]), padding_mask);
-        let capacity = capacity.min(self.embedding.max_positions());
         TransformerState {
-            stack: self
-                .stacks
-                .decoder
-                .start(&vec![0; batch], Some(memory), capacity),
+            stack: self.stacks.decoder.start(&vec![0; batch], Some(memory)),
             device,
         }
     }

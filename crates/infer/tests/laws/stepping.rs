@@ -59,14 +59,13 @@ fn stepping_in_any_pieces_is_one_full_pass<B: Backend>() {
     let cases = (
         proptest::collection::vec(0..VOCAB_IDS, 1..20),
         proptest::collection::vec(1usize..6, 0..20),
-        1usize..24,
     );
-    proptest!(config, |((ids, pieces, capacity) in cases)| {
+    proptest!(config, |((ids, pieces) in cases)| {
         let full = floats(gpt.forward(row(&ids)));
-        let stepped = in_pieces(&gpt, gpt.start(&[0], capacity), &ids, &pieces);
+        let stepped = in_pieces(&gpt, gpt.start(&[0]), &ids, &pieces);
         assert_close(&stepped, &full);
         let full = floats(translator.forward(source.clone(), None, row(&ids)));
-        let state = translator.start(source.clone(), None, capacity);
+        let state = translator.start(source.clone(), None);
         assert_close(&in_pieces(&translator, state, &ids, &pieces), &full);
     });
 }
@@ -79,7 +78,7 @@ fn left_padding_changes_nothing_for_a_gpt<B: Backend>() {
     let alone = floats(gpt.forward(row(&ids)));
     let padded = [&[7, 7, 7], ids.as_slice()].concat();
     for split in [1, 2, 3, 4, 8] {
-        let mut state = gpt.start(&[3], 16);
+        let mut state = gpt.start(&[3]);
         let first = gpt.step(row(&padded[..split]), &mut state);
         let second = gpt.step(row(&padded[split..]), &mut state);
         let logits = Tensor::cat(vec![first, second], 1);
@@ -96,7 +95,7 @@ fn right_padding_of_a_source_changes_nothing<B: Backend>() {
     let hidden = Tensor::<B, 2, Bool>::from_data(hidden, &Default::default());
     let found = model.forward(row(&padded), Some(hidden.clone()), target.clone());
     assert_close(&floats(found), &alone);
-    let mut state = model.start(row(&padded), Some(hidden), 8);
+    let mut state = model.start(row(&padded), Some(hidden));
     assert_close(&floats(model.step(target, &mut state)), &alone);
 }
 
@@ -108,25 +107,25 @@ fn a_reordered_state_goes_on_as_the_rows_it_was_made_of<B: Backend>() {
     let next = Tensor::cat(vec![row::<B>(&[1]), row(&[2]), row(&[3])], 0);
     let order = [1, 0, 1];
 
-    let mut state = gpt.start(&[0, 0], 4);
+    let mut state = gpt.start(&[0, 0]);
     gpt.step(pair(&texts), &mut state);
     state.reorder(&order);
     let found = floats(gpt.predict(next.clone(), &mut state));
     let mut expected = Vec::new();
     for (parent, next) in order.into_iter().zip(1..) {
         let text = [texts[parent].as_slice(), &[next]].concat();
-        expected.extend(floats(gpt.predict(row(&text), &mut gpt.start(&[0], 8))));
+        expected.extend(floats(gpt.predict(row(&text), &mut gpt.start(&[0]))));
     }
     assert_close(&found, &expected);
 
-    let mut state = model.start(pair(&sources), None, 4);
+    let mut state = model.start(pair(&sources), None);
     model.step(pair(&texts), &mut state);
     state.reorder(&order);
     let found = floats(model.predict(next, &mut state));
     let mut expected = Vec::new();
     for (parent, next) in order.into_iter().zip(1..) {
         let text = [texts[parent].as_slice(), &[next]].concat();
-        let mut state = model.start(row(&sources[parent]), None, 8);
+        let mut state = model.start(row(&sources[parent]), None);
         expected.extend(floats(model.predict(row(&text), &mut state)));
     }
     assert_close(&found, &expected);
