@@ -25,5 +25,5 @@ mod seed;
 pub use causal::{CausalBatch, TextWindows, WindowShape};
 pub use error::BatchError;
 pub use padding::{Padded, pad_left, pad_right};
-pub use pairs::{BatchSize, PairBatch, PairBatches, PairIds};
+pub use pairs::{BatchSize, PairBatch, PairBatches, PairIds, PairTokens};
 pub use seed::{Stream, derive_seed};

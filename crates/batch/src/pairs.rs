@@ -54,8 +54,16 @@ pub enum BatchSize {
 pub struct PairBatches {
     pairs: Vec<PairIds>,
     size: BatchSize,
-    start: TokenId,
-    pad: TokenId,
+    tokens: PairTokens,
+}
+
+/// The two tokens that an encoder-decoder is fed besides its texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PairTokens {
+    /// What every target begins with (Hugging Face: `decoder_start_token_id`).
+    pub start: TokenId,
+    /// What fills short sequences up; hidden from the model.
+    pub pad: TokenId,
 }
 
 /// Pairs in a pool that is sorted by length. Large enough for equal lengths to meet, small enough for variety.
@@ -67,8 +75,7 @@ impl PairBatches {
     pub fn new(
         pairs: Vec<PairIds>,
         size: BatchSize,
-        start: TokenId,
-        pad: TokenId,
+        tokens: PairTokens,
     ) -> Result<Self, BatchError> {
         if pairs.is_empty() {
             return Err(BatchError::NoPairs);
@@ -83,8 +90,7 @@ impl PairBatches {
             _ => Ok(Self {
                 pairs,
                 size,
-                start,
-                pad,
+                tokens,
             }),
         }
     }
@@ -119,14 +125,14 @@ impl PairBatches {
         let targets: Vec<&[TokenId]> = pairs().map(|pair| pair.target.as_slice()).collect();
         let inputs: Vec<Vec<TokenId>> = targets
             .iter()
-            .map(|target| shift_right(target, self.start))
+            .map(|target| shift_right(target, self.tokens.start))
             .collect();
-        let source: Padded<B> = pad_right(&sources, self.pad, device);
-        let target: Padded<B> = pad_right(&targets, self.pad, device);
+        let source: Padded<B> = pad_right(&sources, self.tokens.pad, device);
+        let target: Padded<B> = pad_right(&targets, self.tokens.pad, device);
         PairBatch {
             source: source.tokens,
             source_padding: source.padding_mask,
-            inputs: pad_right::<B, _>(&inputs, self.pad, device).tokens,
+            inputs: pad_right::<B, _>(&inputs, self.tokens.pad, device).tokens,
             targets: target.tokens,
             target_padding: target.padding_mask,
             n_tokens: targets.iter().map(|target| target.len()).sum(),
@@ -177,12 +183,14 @@ mod tests {
     use super::*;
     use burn_flex::Flex;
 
+    const TOKENS: PairTokens = PairTokens { start: 0, pad: 1 };
+
     fn batches(lengths: &[(usize, usize)], size: BatchSize) -> PairBatches {
         let pair = |(source, target): &(usize, usize)| PairIds {
             source: vec![7; *source],
             target: vec![8; *target],
         };
-        PairBatches::new(lengths.iter().map(pair).collect(), size, 0, 1).expect("pairs")
+        PairBatches::new(lengths.iter().map(pair).collect(), size, TOKENS).expect("pairs")
     }
 
     fn many() -> Vec<(usize, usize)> {
@@ -233,7 +241,7 @@ mod tests {
                 target: vec![8, 2],
             },
         ];
-        let batches = PairBatches::new(pairs, BatchSize::Pairs(2), 0, 1).expect("pairs");
+        let batches = PairBatches::new(pairs, BatchSize::Pairs(2), TOKENS).expect("pairs");
         let batch = batches.batch::<Flex>(&[0, 1], &Default::default());
         let values =
             |tensor: Tensor<Flex, 2, Int>| -> Vec<i64> { tensor.into_data().iter().collect() };

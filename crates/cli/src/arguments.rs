@@ -88,13 +88,13 @@ pub(crate) struct Decoding {
     #[arg(long, value_name = "T", conflicts_with = "beam")]
     pub(crate) temperature: Option<f64>,
     /// Sample among the K likeliest tokens
-    #[arg(long, value_name = "K", conflicts_with = "beam")]
+    #[arg(long, value_name = "K", conflicts_with = "beam", value_parser = at_least_one)]
     pub(crate) top_k: Option<usize>,
     /// Sample among the likeliest tokens that together have probability P
     #[arg(long, value_name = "P", conflicts_with = "beam")]
     pub(crate) top_p: Option<f64>,
     /// Search with N beams
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) beam: Option<usize>,
     /// Beam scores are divided by the length to this power
     #[arg(long, value_name = "A", default_value_t = 1.0)]
@@ -119,10 +119,10 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "IDS", group = "source")]
     pub(crate) prompt_ids: Vec<String>,
     /// New tokens at most
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
     pub(crate) max_new_tokens: usize,
     /// Texts to write for each prompt
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) samples: usize,
     #[command(flatten)]
     pub(crate) decoding: Decoding,
@@ -140,16 +140,16 @@ pub(crate) struct Translate {
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Search with N beams; 1 is greedy
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
     pub(crate) beam: usize,
     /// Beam scores are divided by the length to this power
     #[arg(long, value_name = "A", default_value_t = 1.0)]
     pub(crate) length_penalty: f64,
     /// Tokens of a translation at most; by default what the model has positions for
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_new_tokens: Option<usize>,
     /// Sentences at once
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub(crate) batch_size: usize,
 }
 
@@ -162,7 +162,7 @@ pub(crate) struct Score {
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// For text longer than the model's context: tokens between the starts of two windows; by default half a context
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) stride: Option<usize>,
     /// Each token with its log-probability
     #[arg(long)]
@@ -205,6 +205,13 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
+fn at_least_one(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number of at least 1"),
+        Ok(count) => Ok(count),
+    }
+}
+
 /// The examples below each command's help, `{}` standing for the program.
 const EXAMPLES: &[(&str, &str)] = &[
     (
@@ -219,7 +226,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "generate",
-        "{} generate --model runs/shakespeare/best --prompt 'ROMEO:' --temperature 0.8 --top-k 40\n  \
+        "{} generate --model runs/shakespeare-char-small/best --prompt 'ROMEO:' --temperature 0.8 --top-k 40\n  \
          {} generate --model gpt2 --prompt-ids 464,3290 --max-new-tokens 20 --greedy --json",
     ),
     (
@@ -229,7 +236,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
     (
         "score",
-        "{} score --model runs/shakespeare/best --input book.txt\n  \
+        "{} score --model runs/shakespeare-char-small/best --input book.txt\n  \
          {} score --model runs/quickstart/best --input pairs.tsv --per-token --json",
     ),
     (

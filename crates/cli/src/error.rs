@@ -40,11 +40,19 @@ pub(crate) enum CliError {
         name: String,
         problem: String,
     },
-    #[error("{path}, line {line}: {source}")]
+    #[error("{path}, line {line}: {error}")]
     Line {
         path: PathBuf,
         line: usize,
-        source: InferError,
+        error: InferError,
+    },
+    #[error("{path}, line {line}: no tab, expected a source, a tab and a target")]
+    NoTab { path: PathBuf, line: usize },
+    #[error("{path} has {found}, expected {expected}")]
+    Input {
+        path: PathBuf,
+        found: String,
+        expected: &'static str,
     },
     #[error("cannot {action} {path}")]
     File {
@@ -79,8 +87,11 @@ impl CliError {
             Self::WrongModel { .. }
             | Self::NoTokenizer { .. }
             | Self::NoToken { .. }
-            | Self::Tensor { .. } => CONTENT,
-            Self::File { .. } | Self::Output(_) => IO,
+            | Self::Tensor { .. }
+            | Self::NoTab { .. }
+            | Self::Input { .. } => CONTENT,
+            // All that can go wrong with a picture is its file.
+            Self::File { .. } | Self::Output(_) | Self::Train(TrainError::Plot { .. }) => IO,
             Self::Recipe(error) | Self::Train(TrainError::Recipe(error)) => match error {
                 RecipeError::Read { .. } => IO,
                 _ => USAGE,
@@ -91,7 +102,7 @@ impl CliError {
             Self::Hub(error) => content_or_io(error.is_io()),
             Self::Infer(InferError::NonFinite { .. })
             | Self::Line {
-                source: InferError::NonFinite { .. },
+                error: InferError::NonFinite { .. },
                 ..
             } => NUMERIC,
             Self::Infer(_) | Self::Line { .. } => USAGE,

@@ -54,8 +54,14 @@ pub fn main<P: Platform>() -> ExitCode {
 }
 
 /// `hearth-flex` and the like.
-pub(crate) fn program_name<P: Platform>() -> String {
+fn program_name<P: Platform>() -> String {
     format!("hearth-{}", P::NAME)
+}
+
+/// The program as it was called, for commands that a person may copy: `target/release/hearth-flex` where it is not
+/// installed.
+pub(crate) fn called<P: Platform>() -> String {
+    std::env::args().next().unwrap_or_else(program_name::<P>)
 }
 
 fn run<P: Platform>(

@@ -1,6 +1,21 @@
 //! Where the tests find real data, which is never copied into the project.
 
-use std::{env, path::PathBuf};
+use std::io::Write;
+use std::{env, fs, path::PathBuf};
+
+/// Says that a test is skipped, and why: on stderr, and in the file that HEARTH_SKIP_LOG names, from which
+/// `cargo xtask test` counts.
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+fn skip(why: &str) {
+    eprintln!("skipped: {why}");
+    let Some(log) = env::var_os("HEARTH_SKIP_LOG") else {
+        return;
+    };
+    let file = fs::OpenOptions::new().append(true).create(true).open(log);
+    if let Ok(mut file) = file {
+        let _ = file.write_all(format!("skipped: {why}\n").as_bytes());
+    }
+}
 
 /// A file below `shared/data/`, or `None`, said on stderr, where it is absent: such a test is skipped, not failed.
 pub(crate) fn data(name: &str) -> Option<PathBuf> {
@@ -12,9 +27,6 @@ pub(crate) fn data(name: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-    {
-        eprintln!("skipped: {} is absent (set HEARTH_SHARED)", path.display());
-    }
+    skip(&format!("{} is absent (set HEARTH_SHARED)", path.display()));
     None
 }

@@ -1,10 +1,10 @@
-//! Prompts of different lengths become one batch: the only file that knows how each architecture starts.
+//! Prompts of different lengths become one batch, each architecture started in its way.
 
 use crate::decode::{Prompts, decode};
 use crate::error::{InferError, known_tokens};
 use crate::options::{DecodeOptions, Hypothesis, TokenEvent};
 use burn::tensor::{Tensor, backend::Backend};
-use hearth_batch::{Padded, pad_left, pad_right};
+use hearth_batch::{Padded, PairTokens, pad_left, pad_right};
 use hearth_data::TokenId;
 use hearth_model::{Autoregressive, Gpt, Transformer};
 use std::ops::ControlFlow;
@@ -38,7 +38,7 @@ pub fn generate<B: Backend>(
 pub fn translate<B: Backend>(
     model: &Transformer<B>,
     sources: &[Vec<TokenId>],
-    special: SpecialTokens,
+    special: PairTokens,
     options: &DecodeOptions,
     device: &B::Device,
     on_token: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
@@ -52,15 +52,6 @@ pub fn translate<B: Backend>(
     let state = model.start(source.tokens, source.padding_mask);
     let tokens = Tensor::full([sources.len(), 1], i64::from(special.start), device);
     decode(model, state, Prompts::new(tokens), options, on_token)
-}
-
-/// The two tokens that a translation model is fed besides its texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SpecialTokens {
-    /// What every target begins with (Hugging Face: `decoder_start_token_id`).
-    pub start: TokenId,
-    /// What fills short sources up.
-    pub pad: TokenId,
 }
 
 /// Sources as one batch, padded on the right.

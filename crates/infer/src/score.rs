@@ -2,9 +2,9 @@
 
 use crate::error::{InferError, known_tokens, option};
 use crate::logits::to_floats;
-use crate::prompts::{SpecialTokens, not_longer, source_batch};
+use crate::prompts::{not_longer, source_batch};
 use burn::tensor::{Tensor, backend::Backend, s};
-use hearth_batch::pad_right;
+use hearth_batch::{PairTokens, pad_right};
 use hearth_data::TokenId;
 use hearth_model::{Autoregressive, Gpt, Transformer, next_token_loss};
 use std::ops::AddAssign;
@@ -131,7 +131,7 @@ fn windows(ids: &[TokenId], window: ScoreWindow) -> Vec<Row> {
 pub fn score_pairs<B: Backend>(
     model: &Transformer<B>,
     pairs: &[(Vec<TokenId>, Vec<TokenId>)],
-    special: SpecialTokens,
+    special: PairTokens,
     device: &B::Device,
 ) -> Result<Vec<TokenScores>, InferError> {
     let targets: Vec<&[TokenId]> = pairs.iter().map(|(_, target)| target.as_slice()).collect();

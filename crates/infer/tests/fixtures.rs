@@ -4,8 +4,8 @@ use burn::tensor::backend::Backend;
 use hearth_data::TokenId;
 use hearth_hub::{Model, ModelDirectory, read_tensors};
 use hearth_infer::{
-    BeamSearch, DecodeOptions, Finish, Hypothesis, ScoreWindow, SpecialTokens, Strategy,
-    TokenEvent, generate, score_text, translate,
+    BeamSearch, DecodeOptions, Finish, Hypothesis, PairTokens, ScoreWindow, Strategy, TokenEvent,
+    generate, score_text, translate,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -103,7 +103,7 @@ fn marian_translates_what_hugging_face_does<B: Backend>() {
     let Model::Transformer(model) = directory.model else {
         panic!("marian is an encoder-decoder")
     };
-    let special = SpecialTokens {
+    let special = PairTokens {
         start: directory.special.decoder_start.expect("a start token"),
         pad: directory.special.pad.expect("a padding token"),
     };

@@ -33,6 +33,14 @@ pub enum ConfigError {
         /// The width of the model.
         d_model: usize,
     },
+    /// A stack that looks at an encoder where there is none, or does not where there is one.
+    #[error("{field} is {found}, expected {}", !found)]
+    CrossAttention {
+        /// The name of the field.
+        field: &'static str,
+        /// What was given.
+        found: bool,
+    },
     /// Two parts of a model that must be equally wide.
     #[error("{field} is {found}, but the model is {expected} wide")]
     Width {
@@ -43,6 +51,18 @@ pub enum ConfigError {
         /// The width of the model.
         expected: usize,
     },
+}
+
+/// Refuses cross-attention where it does not belong, and its absence where it does.
+pub(crate) fn cross_attention(
+    field: &'static str,
+    found: bool,
+    expected: bool,
+) -> Result<(), ConfigError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(ConfigError::CrossAttention { field, found })
 }
 
 /// Refuses a size of zero.

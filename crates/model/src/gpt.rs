@@ -2,7 +2,7 @@
 
 use crate::autoregressive::{Autoregressive, DecodingState};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, cross_attention};
 use crate::initialisation::{Initialisation, materialise};
 use crate::mask::Mask;
 use crate::positions::PositionEncoding;
@@ -57,6 +57,11 @@ impl GptConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.embedding.validate()?;
         self.decoder.validate()?;
+        cross_attention(
+            "decoder.cross_attention",
+            self.decoder.cross_attention,
+            false,
+        )?;
         same_width(
             "embedding.d_model",
             self.embedding.d_model,

@@ -36,7 +36,7 @@ impl<B: Backend> Positions<B> {
     /// If `d_model` is odd.
     pub fn sinusoidal(max_positions: usize, d_model: usize, device: &B::Device) -> Self {
         assert!(
-            d_model % 2 == 0,
+            d_model.is_multiple_of(2),
             "d_model {d_model} is odd, but sinusoidal positions need an even width"
         );
         Self {

@@ -91,7 +91,7 @@ impl StackConfig {
         rate("dropout", self.dropout)?;
         rate("attention_dropout", self.attention_dropout)?;
         rate("activation_dropout", self.activation_dropout)?;
-        if self.d_model % self.n_heads != 0 {
+        if !self.d_model.is_multiple_of(self.n_heads) {
             return Err(ConfigError::HeadsDoNotDivide {
                 d_model: self.d_model,
                 n_heads: self.n_heads,
@@ -153,8 +153,7 @@ impl<B: Backend> Memory<B> {
 
     fn reorder(&mut self, rows: &Tensor<B, 1, Int>) {
         for layer in &mut self.layers {
-            layer.key = layer.key.clone().select(0, rows.clone());
-            layer.value = layer.value.clone().select(0, rows.clone());
+            *layer = layer.clone().select_rows(rows);
         }
         self.padding_mask = self.padding_mask.take().map(|mask| select_rows(mask, rows));
         self.mask = Mask::padding(self.padding_mask.clone());

@@ -2,7 +2,7 @@
 
 use crate::autoregressive::{Autoregressive, DecodingState};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, cross_attention};
 use crate::gpt::same_width;
 use crate::initialisation::{Initialisation, materialise};
 use crate::mask::Mask;
@@ -70,6 +70,16 @@ impl TransformerConfig {
         self.embedding.validate()?;
         self.encoder.validate()?;
         self.decoder.validate()?;
+        cross_attention(
+            "encoder.cross_attention",
+            self.encoder.cross_attention,
+            false,
+        )?;
+        cross_attention(
+            "decoder.cross_attention",
+            self.decoder.cross_attention,
+            true,
+        )?;
         same_width(
             "encoder.d_model",
             self.encoder.d_model,
@@ -146,6 +156,16 @@ impl EncoderDecoderConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.encoder.validate()?;
         self.decoder.validate()?;
+        cross_attention(
+            "encoder.cross_attention",
+            self.encoder.cross_attention,
+            false,
+        )?;
+        cross_attention(
+            "decoder.cross_attention",
+            self.decoder.cross_attention,
+            true,
+        )?;
         same_width(
             "decoder.d_model",
             self.decoder.d_model,

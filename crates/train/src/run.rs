@@ -6,7 +6,8 @@ use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::trainer::{Card, Event, Outcome, Trainer};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
-    BatchError, BatchSize, PairBatches, PairIds, Stream, TextWindows, WindowShape, derive_seed,
+    BatchError, BatchSize, PairBatches, PairIds, PairTokens, Stream, TextWindows, WindowShape,
+    derive_seed,
 };
 use hearth_data::{
     BpeOptions, Pair, PairCorpus, SpecialScheme, TextCorpus, TokenId, Tokenizer, cicero,
@@ -38,30 +39,32 @@ pub fn run<B: AutodiffBackend>(
 /// If a file cannot be read.
 pub fn held_out_pairs(recipe: &Recipe) -> Result<(Vec<Pair>, Vec<Pair>), TrainError> {
     let data = &recipe.data;
-    let read = |paths: &[PathBuf]| Ok::<_, TrainError>(PairCorpus::read(paths)?);
+    // Turned before the split, which keeps each *source* on one side.
+    let read = |paths: &[PathBuf]| Ok::<_, TrainError>(turned(PairCorpus::read(paths)?, data.swap));
     let corpus = match data.embedded {
-        Some(EmbeddedCorpus::NumberWords) => PairCorpus {
-            pairs: number_words(0..data.n_numbers),
-            n_skipped: 0,
-        },
+        Some(EmbeddedCorpus::NumberWords) => turned(
+            PairCorpus {
+                pairs: number_words(0..data.n_numbers),
+                n_skipped: 0,
+            },
+            data.swap,
+        ),
         _ => read(&data.paths)?,
     };
-    let (training, validation) = if data.validation_paths.is_empty() {
-        corpus.split_by_source(data.validation_fraction)
-    } else {
-        (corpus.pairs, read(&data.validation_paths)?.pairs)
-    };
-    let turn = |pair: Pair| match data.swap {
-        true => Pair {
-            source: pair.target,
-            target: pair.source,
-        },
-        false => pair,
-    };
-    Ok((
-        training.into_iter().map(turn).collect(),
-        validation.into_iter().map(turn).collect(),
-    ))
+    if data.validation_paths.is_empty() {
+        return Ok(corpus.split_by_source(data.validation_fraction));
+    }
+    Ok((corpus.pairs, read(&data.validation_paths)?.pairs))
+}
+
+/// The pairs from the second side to the first, if that is asked for.
+fn turned(mut corpus: PairCorpus, swap: bool) -> PairCorpus {
+    if swap {
+        for Pair { source, target } in &mut corpus.pairs {
+            std::mem::swap(source, target);
+        }
+    }
+    corpus
 }
 
 fn language_modelling<B: AutodiffBackend>(
@@ -158,7 +161,10 @@ fn translation<B: AutodiffBackend>(
         }
     };
     let special = pair_tokens(&tokenizer, recipe)?;
-    let (pad, start) = (special.pad.unwrap_or(0), special.decoder_start.unwrap_or(0));
+    let tokens = PairTokens {
+        start: special.decoder_start.unwrap_or(0),
+        pad: special.pad.unwrap_or(0),
+    };
     let limit = recipe.model.max_positions;
     let size = match (recipe.train.batch_size, recipe.train.batch_tokens) {
         (_, Some(tokens)) => BatchSize::Tokens(tokens),
@@ -167,10 +173,7 @@ fn translation<B: AutodiffBackend>(
     let batches = |pairs: &[Pair], split: &'static str| {
         let (ids, n_long) = encode_pairs(&tokenizer, pairs, limit)?;
         let error = |source: BatchError| TrainError::Batch { split, source };
-        Ok::<_, TrainError>((
-            PairBatches::new(ids, size, start, pad).map_err(error)?,
-            n_long,
-        ))
+        Ok::<_, TrainError>((PairBatches::new(ids, size, tokens).map_err(error)?, n_long))
     };
     let (training, n_long) = batches(&training, "training")?;
     let (validation, n_long_validation) = batches(&validation, "validation")?;
@@ -229,7 +232,7 @@ fn encode_pairs(
 }
 
 /// The special tokens of a tokenizer for pairs. As in Marian, the decoder starts from the padding token.
-fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, RecipeError> {
+fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, TrainError> {
     let need = |token: &'static str| -> Result<TokenId, RecipeError> {
         tokenizer
             .id(token)
@@ -238,10 +241,18 @@ fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, 
                 token,
             })
     };
-    let pad = need("<pad>")?;
+    let (pad, end) = (need("<pad>")?, need("</s>")?);
+    if tokenizer.encode("a")?.last() != Some(&end) {
+        let path = recipe.tokenizer.path.clone().unwrap_or_default();
+        return Err(RecipeError::OpenEnd {
+            path,
+            token: "</s>",
+        }
+        .into());
+    }
     Ok(SpecialTokens {
         bos: tokenizer.id("<s>"),
-        eos: vec![need("</s>")?],
+        eos: vec![end],
         pad: Some(pad),
         decoder_start: Some(pad),
     })

@@ -128,7 +128,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             clock.count(n_tokens);
             observer(&Event::Step(clock.progress(done, recipe.steps, loss)));
             if done % recipe.log_every == 0 || done == recipe.steps {
-                metrics.write(&window.take(done, lr, gradient_norm, clock.seconds()))?;
+                metrics.write(&window.take(done, lr, gradient_norm, &clock))?;
             }
             if done % recipe.validate_every == 0 || done == recipe.steps {
                 clock.pause();
@@ -158,6 +158,14 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Evaluation, TrainError> {
         let evaluation = self.objective.validate(&model.valid());
+        if !evaluation.loss().is_finite() {
+            return Err(TrainError::NotFinite {
+                step,
+                loss: evaluation.loss(),
+                gradient_norm: f64::NAN,
+                lr: self.recipe.lr,
+            });
+        }
         metrics.write(&Metric {
             step,
             split: Split::Validation,
@@ -222,7 +230,8 @@ impl Window {
         self.n_tokens += n_tokens;
     }
 
-    fn take(&mut self, step: u64, lr: f64, gradient_norm: f64, seconds: f64) -> Metric {
+    fn take(&mut self, step: u64, lr: f64, gradient_norm: f64, clock: &Clock) -> Metric {
+        let training = clock.training();
         let n_tokens = self.n_tokens.max(1) as f64;
         let metric = Metric {
             step,
@@ -230,12 +239,12 @@ impl Window {
             loss: self.nll / n_tokens,
             lr: Some(lr),
             gradient_norm: Some(gradient_norm),
-            tokens_per_s: Some(n_tokens / (seconds - self.since).max(1e-9)),
+            tokens_per_s: Some(n_tokens / (training - self.since).max(1e-9)),
             perplexity: None,
-            seconds,
+            seconds: clock.seconds(),
         };
         *self = Self {
-            since: seconds,
+            since: training,
             ..Self::default()
         };
         metric

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use hearth::burn::tensor::backend::AutodiffBackend;
 use hearth::data::{Pair, Tokenizer};
 use hearth::hub::{Model, ModelDirectory};
-use hearth::infer::{BeamSearch, DecodeOptions, SpecialTokens, Strategy, translate};
+use hearth::infer::{BeamSearch, DecodeOptions, PairTokens, Strategy, translate};
 use hearth::model::Transformer;
 use hearth::train::{Event, Recipe, held_out_pairs};
 use std::ops::ControlFlow;
@@ -79,7 +79,7 @@ fn train_and_translate<B: AutodiffBackend>(
     let Model::Transformer(model) = directory.model else {
         bail!("a transformer recipe trains a transformer");
     };
-    let special = SpecialTokens {
+    let special = PairTokens {
         start: directory.special.decoder_start.context("a start token")?,
         pad: directory.special.pad.context("a padding token")?,
     };
@@ -102,7 +102,7 @@ fn translate_batch<B: hearth::burn::tensor::backend::Backend>(
     model: &Transformer<B>,
     tokenizer: &Tokenizer,
     pairs: &[Pair],
-    special: SpecialTokens,
+    special: PairTokens,
     options: &DecodeOptions,
     device: &B::Device,
 ) -> anyhow::Result<Vec<String>> {

@@ -16,11 +16,6 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Result<(), CliError> {
-    if options.samples == 0 {
-        return Err(CliError::Usage(
-            "--samples is 0, expected at least 1".to_owned(),
-        ));
-    }
     let loaded = open(&options.model, context)?;
     let prompts = prompts(options, &loaded)?;
     let decode = DecodeOptions {
@@ -38,18 +33,17 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
 
     let console = context.console;
     let streams = rows.len() == 1 && !beam && !console.json;
-    let mut live = match (
-        streams,
-        &loaded.directory.tokenizer,
-        loaded.writer("generate")?,
-    ) {
-        (true, Some(tokenizer), Writer::Gpt(_)) => {
-            console.write(options.prompt.as_deref().unwrap_or_default())?;
-            Some(TextStream::new(tokenizer, &rows[0]))
-        }
-        (true, Some(tokenizer), Writer::Transformer(..)) => Some(TextStream::new(tokenizer, &[])),
+    // A gpt goes on with its prompt, which is shown with the text; an encoder-decoder answers it.
+    let (echo, behind) = match loaded.writer("generate")? {
+        Writer::Gpt(_) => (options.prompt.as_deref().unwrap_or_default(), &*rows[0]),
+        Writer::Transformer(..) => ("", &[][..]),
+    };
+    let mut live = match &loaded.directory.tokenizer {
+        Some(tokenizer) if streams => Some(TextStream::new(tokenizer, behind)),
         _ => None,
     };
+    // Said with the first token: until then the request may be refused.
+    let mut unsaid = echo;
     let mut trouble = None;
     let end = decode.eos.clone();
     let began = Instant::now();
@@ -60,10 +54,11 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         if end.contains(&id) {
             return ControlFlow::Continue(());
         }
+        let opening = std::mem::take(&mut unsaid);
         match live
             .push(id)
             .map_err(CliError::from)
-            .and_then(|piece| console.write(&piece))
+            .and_then(|piece| console.write(&format!("{opening}{piece}")))
         {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -83,11 +78,11 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
     }
     let seconds = began.elapsed().as_secs_f64();
     match live {
-        Some(live) => console.write(&format!("{}\n", live.finish()?))?,
+        Some(live) => console.write(&format!("{unsaid}{}\n", live.finish()?))?,
         None => {
             for (prompt, texts) in rows.iter().zip(&written) {
                 for text in texts {
-                    report(&loaded, options.prompt.as_deref(), prompt, text, context)?;
+                    report(&loaded, echo, prompt, text, context)?;
                 }
             }
         }
@@ -102,7 +97,7 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
 
 fn report<P: Platform>(
     loaded: &Loaded<crate::platform::Inference<P>>,
-    prompt_text: Option<&str>,
+    echo: &str,
     prompt: &[TokenId],
     text: &Hypothesis,
     context: &Context<P>,
@@ -125,7 +120,7 @@ fn report<P: Platform>(
         "finish": finish,
     });
     let shown = match decoded {
-        Some(decoded) => format!("{}{decoded}", prompt_text.unwrap_or_default()),
+        Some(decoded) => format!("{echo}{decoded}"),
         None => text
             .ids
             .iter()
@@ -141,6 +136,11 @@ fn strategy(options: &Decoding, seed: Option<u64>, samples: usize) -> Result<Str
         return Ok(Strategy::Greedy);
     }
     if let Some(width) = options.beam {
+        if samples > width {
+            return Err(CliError::Usage(format!(
+                "--samples is {samples}, expected at most {width} from --beam {width}"
+            )));
+        }
         return Ok(Strategy::Beam(BeamSearch {
             width,
             length_penalty: options.length_penalty,

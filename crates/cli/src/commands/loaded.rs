@@ -6,7 +6,7 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use hearth_data::{TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
-use hearth_infer::SpecialTokens;
+use hearth_infer::PairTokens;
 use hearth_model::{Gpt, Transformer};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) struct Loaded<B: Backend> {
 /// The two kinds of model that write text.
 pub(crate) enum Writer<'a, B: Backend> {
     Gpt(&'a Gpt<B>),
-    Transformer(&'a Transformer<B>, SpecialTokens),
+    Transformer(&'a Transformer<B>, PairTokens),
 }
 
 impl<B: Backend> Loaded<B> {
@@ -40,7 +40,7 @@ impl<B: Backend> Loaded<B> {
     pub(crate) fn transformer(
         &self,
         command: &'static str,
-    ) -> Result<(&Transformer<B>, SpecialTokens), CliError> {
+    ) -> Result<(&Transformer<B>, PairTokens), CliError> {
         match self.writer(command)? {
             Writer::Transformer(model, special) => Ok((model, special)),
             Writer::Gpt(_) => Err(self.wrong_model(command, "an encoder-decoder")),
@@ -67,7 +67,7 @@ impl<B: Backend> Loaded<B> {
         }
     }
 
-    fn source_tokens(&self) -> Result<SpecialTokens, CliError> {
+    fn source_tokens(&self) -> Result<PairTokens, CliError> {
         let special = &self.directory.special;
         let need = |token: Option<TokenId>, name: &'static str| {
             token.ok_or_else(|| CliError::NoToken {
@@ -76,7 +76,7 @@ impl<B: Backend> Loaded<B> {
                 what: "an encoder-decoder needs it",
             })
         };
-        Ok(SpecialTokens {
+        Ok(PairTokens {
             start: need(
                 special.decoder_start.or(special.bos),
                 "decoder_start_token_id",

@@ -7,7 +7,7 @@ use crate::console::thousands;
 use crate::error::CliError;
 use crate::platform::{Inference, Platform};
 use crate::progress::{Progress, readable};
-use crate::{Context, program_name};
+use crate::{Context, called};
 use hearth_data::Pair;
 use hearth_infer::{DecodeOptions, Strategy, translate};
 use hearth_train::{Recipe, held_out_pairs};
@@ -69,11 +69,11 @@ pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Re
         };
         console.say(format!("  {} -> {text}{mark}", pair.source));
     }
-    let program = program_name::<P>();
+    let program = called::<P>();
     let shown = folder.display();
     console.say(format!(
         "\n{}\n\ntry next:\n  \
-         echo 'seven thousand eight hundred ninety-one' | {program} translate --model {shown}/best\n  \
+         echo 'seven thousand eight hundred and ninety-one' | {program} translate --model {shown}/best\n  \
          {program} inspect --model {shown}/best\n  \
          {program} train --config {shown}/config.toml --set train.steps=2000 --set model.d_model=128\n  \
          {program} train --help",

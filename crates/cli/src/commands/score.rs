@@ -1,7 +1,7 @@
 //! `score`: how likely a text is.
 
 use super::loaded::{Loaded, Writer, open};
-use super::translate::read_input;
+use super::translate::{at_line, input_name, read_input};
 use crate::Context;
 use crate::arguments::Score as Options;
 use crate::console::Console;
@@ -9,10 +9,9 @@ use crate::error::CliError;
 use crate::platform::{Inference, Platform};
 use crate::progress::Progress;
 use hearth_data::{TokenId, Tokenizer};
-use hearth_infer::{Score, ScoreWindow, SpecialTokens, TokenScores, score_pairs, score_text};
+use hearth_infer::{PairTokens, Score, ScoreWindow, TokenScores, score_pairs, score_text};
 use hearth_model::{Autoregressive, Gpt, Transformer};
 use serde_json::json;
-use std::path::{Path, PathBuf};
 
 /// Windows or pairs scored at once.
 const BATCH: usize = 16;
@@ -38,11 +37,11 @@ fn text_score<P: Platform>(
 ) -> Result<(), CliError> {
     let ids = tokenizer.encode_plain(text)?;
     if ids.len() < 2 {
-        return Err(CliError::Usage(format!(
-            "{} has {} tokens, expected at least 2: the first is not predicted",
-            name(options.input.as_deref()).display(),
-            ids.len()
-        )));
+        return Err(CliError::Input {
+            path: input_name(options.input.as_deref()),
+            found: format!("{} tokens", ids.len()),
+            expected: "at least 2: the first is given, the others are predicted",
+        });
     }
     let size = gpt.max_positions();
     let stride = options.stride.unwrap_or(size.div_ceil(2));
@@ -64,27 +63,30 @@ fn text_score<P: Platform>(
 }
 
 fn pair_scores<P: Platform>(
-    (model, special): (&Transformer<Inference<P>>, SpecialTokens),
+    (model, special): (&Transformer<Inference<P>>, PairTokens),
     tokenizer: &Tokenizer,
     text: &str,
     options: &Options,
     context: &Context<P>,
 ) -> Result<(), CliError> {
-    let path = name(options.input.as_deref());
+    let path = input_name(options.input.as_deref());
     let pairs: Vec<(&str, &str)> = text
         .lines()
         .enumerate()
         .map(|(i, line)| {
-            line.split_once('\t').ok_or_else(|| {
-                let message = format!(
-                    "{}, line {}: no tab between source and target",
-                    path.display(),
-                    i + 1
-                );
-                CliError::Usage(message)
+            line.split_once('\t').ok_or_else(|| CliError::NoTab {
+                path: path.clone(),
+                line: i + 1,
             })
         })
         .collect::<Result<_, _>>()?;
+    if pairs.is_empty() {
+        return Err(CliError::Input {
+            path,
+            found: "no line".to_owned(),
+            expected: "lines of a source, a tab and a target",
+        });
+    }
     let mut progress = Progress::new(context.console, pairs.len() as u64);
     let (mut total, mut n_bytes) = (
         Score {
@@ -101,7 +103,8 @@ fn pair_scores<P: Platform>(
             .into_iter()
             .zip(tokenizer.encode_all(&targets)?)
             .collect();
-        let scores = score_pairs(model, &ids, special, &context.device)?;
+        let scores = score_pairs(model, &ids, special, &context.device)
+            .map_err(|error| at_line(error, options.input.as_deref(), |row| i * BATCH + row + 1))?;
         for (j, (scores, (_, target))) in scores.iter().zip(&ids).enumerate() {
             if options.per_token {
                 per_token(
@@ -155,8 +158,4 @@ fn summary(console: Console, score: Score, n_bytes: usize) -> Result<(), CliErro
         score.nll / score.n_tokens as f64
     );
     console.result(&result, text)
-}
-
-fn name(input: Option<&Path>) -> PathBuf {
-    input.map_or_else(|| PathBuf::from("standard input"), Path::to_owned)
 }

@@ -5,7 +5,7 @@ use crate::arguments::Train;
 use crate::error::CliError;
 use crate::platform::Platform;
 use crate::progress::readable;
-use crate::{Context, program_name};
+use crate::{Context, called};
 use hearth_train::{Architecture, Recipe};
 use serde_json::json;
 
@@ -34,7 +34,7 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         outcome.tokens_per_s,
         describe(&outcome)
     ));
-    let (program, model) = (program_name::<P>(), folder.join("best"));
+    let (program, model) = (called::<P>(), folder.join("best"));
     let next = match recipe.model.architecture {
         Architecture::Gpt => format!(
             "{program} generate --model {} --prompt '…'",

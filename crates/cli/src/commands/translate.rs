@@ -18,11 +18,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Result<(), CliError> {
-    if options.batch_size == 0 {
-        return Err(CliError::Usage(
-            "--batch-size is 0, expected at least 1".to_owned(),
-        ));
-    }
     let loaded = open(&options.model, context)?;
     let (model, special) = loaded.transformer("translate")?;
     let tokenizer = loaded.tokenizer("translate reads text")?;
@@ -53,7 +48,10 @@ pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Res
         let sources = tokenizer.encode_all(&sources)?;
         let go_on = &mut |_| ControlFlow::Continue(());
         let written = translate(model, &sources, special, &decode, &context.device, go_on)
-            .map_err(|source| at_line(source, options.input.as_deref(), &filled, done))?;
+            .map_err(|error| {
+                let line_of = |row: usize| done + filled.get(row).copied().unwrap_or(row) + 1;
+                at_line(error, options.input.as_deref(), line_of)
+            })?;
         let mut written = written.into_iter();
         for i in 0..batch.len() {
             let best = filled.contains(&i).then(|| written.next()).flatten();
@@ -80,73 +78,99 @@ pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Res
 }
 
 /// The error with the line of the input it is about.
-fn at_line(source: InferError, input: Option<&Path>, filled: &[usize], done: usize) -> CliError {
-    match source {
+///
+/// - `line_of`: the line, from 1, of a row of the batch
+pub(crate) fn at_line(
+    error: InferError,
+    input: Option<&Path>,
+    line_of: impl Fn(usize) -> usize,
+) -> CliError {
+    match error {
         InferError::TooLong { row, .. } | InferError::Empty { row, .. } => CliError::Line {
-            path: input.map_or_else(|| PathBuf::from("standard input"), Path::to_owned),
-            line: done + filled.get(row).copied().unwrap_or(row) + 1,
-            source,
+            path: input_name(input),
+            line: line_of(row),
+            error,
         },
-        source => source.into(),
+        error => error.into(),
     }
+}
+
+/// What errors call the input.
+pub(crate) fn input_name(input: Option<&Path>) -> PathBuf {
+    input.map_or_else(|| PathBuf::from("standard input"), Path::to_owned)
 }
 
 /// A file, or standard input.
 pub(crate) fn read_input(input: Option<&Path>) -> Result<String, CliError> {
-    match input {
-        Some(path) => Ok(read_text(path)?),
-        None => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(CliError::file("read", "standard input"))?;
-            Ok(text)
-        }
-    }
+    let Some(path) = input else {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .map_err(CliError::file("read", "standard input"))?;
+        return String::from_utf8(bytes).map_err(|error| CliError::Input {
+            path: input_name(None),
+            found: format!("an invalid byte at {}", error.utf8_error().valid_up_to()),
+            expected: "UTF-8 text",
+        });
+    };
+    Ok(read_text(path)?)
 }
 
 /// Where results go: standard output, or a file that appears when it is whole.
 struct Output {
     console: Console,
-    file: Option<(PathBuf, tempfile::NamedTempFile)>,
+    file: Option<OutputFile>,
+}
+
+/// A file being written beside its final place.
+struct OutputFile {
+    path: PathBuf,
+    partial: PathBuf,
+    writer: BufWriter<File>,
 }
 
 impl Output {
     fn open(path: Option<&Path>, console: Console) -> Result<Self, CliError> {
-        let file = match path {
-            Some(path) => {
-                let folder = path
-                    .parent()
-                    .filter(|folder| !folder.as_os_str().is_empty());
-                let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
-                    .map_err(CliError::file("write", path))?;
-                Some((path.to_owned(), file))
-            }
-            None => None,
+        let Some(path) = path else {
+            return Ok(Self {
+                console,
+                file: None,
+            });
         };
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let partial = path.with_file_name(name);
+        let file = File::create(&partial).map_err(CliError::file("write", path))?;
+        let file = Some(OutputFile {
+            path: path.to_owned(),
+            partial,
+            writer: BufWriter::new(file),
+        });
         Ok(Self { console, file })
     }
 
     fn line(&mut self, json: &serde_json::Value, text: &str) -> Result<(), CliError> {
-        let Some((path, file)) = &mut self.file else {
+        let Some(file) = &mut self.file else {
             return self.console.result(json, text);
         };
-        let line = if self.console.json {
-            json.to_string()
-        } else {
-            text.to_owned()
+        let written = match self.console.json {
+            true => writeln!(file.writer, "{json}"),
+            false => writeln!(file.writer, "{text}"),
         };
-        writeln!(BufWriter::<&mut File>::new(file.as_file_mut()), "{line}")
-            .map_err(CliError::file("write", path.clone()))
+        written.map_err(CliError::file("write", &file.path))
     }
 
     fn finish(self) -> Result<(), CliError> {
-        let Some((path, file)) = self.file else {
+        let Some(mut file) = self.file else {
             return Ok(());
         };
-        let error = CliError::file("write", path.clone());
-        file.persist(&path).map_err(|failed| error(failed.error))?;
-        self.console.say(format!("written to {}", path.display()));
+        file.writer
+            .flush()
+            .and_then(|()| file.writer.get_ref().sync_all())
+            .and_then(|()| std::fs::rename(&file.partial, &file.path))
+            .map_err(CliError::file("write", &file.path))?;
+        self.console
+            .say(format!("written to {}", file.path.display()));
         Ok(())
     }
 }

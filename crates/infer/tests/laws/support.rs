@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
-use hearth_infer::{DecodeOptions, Hypothesis, InferError, SpecialTokens, Strategy, TokenEvent};
+use hearth_infer::{DecodeOptions, Hypothesis, InferError, PairTokens, Strategy, TokenEvent};
 use hearth_model::{Autoregressive, DecodingState, Gpt, GptConfig, Transformer, TransformerConfig};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -24,7 +24,7 @@ pub(crate) use on_both_backends;
 
 pub(crate) const VOCAB: usize = 11;
 
-pub(crate) const SPECIAL: SpecialTokens = SpecialTokens { start: 1, pad: 0 };
+pub(crate) const SPECIAL: PairTokens = PairTokens { start: 1, pad: 0 };
 
 /// Uniform in `[-1, 1)`.
 pub(crate) fn number(stream: &mut ChaCha8Rng) -> f32 {

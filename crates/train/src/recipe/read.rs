@@ -17,12 +17,12 @@ pub enum RecipeError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("{path} is not valid TOML: {source}")]
+    #[error("{path} is not valid TOML: {error}")]
     Syntax {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        error: Box<toml::de::Error>,
     },
     /// A key that no recipe has, or a value of another type.
     #[error("recipe {path}: {message}")]
@@ -52,7 +52,7 @@ pub enum RecipeError {
     },
     /// Sizes that make no model.
     #[error("recipe section [model]: {0}")]
-    Model(#[from] ConfigError),
+    Model(ConfigError),
     /// A tokenizer that cannot tell a model of pairs where a sentence ends.
     #[error("tokenizer {path} has no token {token:?}: a model of pairs needs it")]
     MissingToken {
@@ -61,13 +61,30 @@ pub enum RecipeError {
         /// The token.
         token: &'static str,
     },
+    /// A tokenizer that leaves a sentence open.
+    #[error(
+        "tokenizer {path} does not end a text with its token {token:?}: a model of pairs could not learn where to stop; \
+         add a post-processor that appends it"
+    )]
+    OpenEnd {
+        /// The tokenizer's file.
+        path: PathBuf,
+        /// The token.
+        token: &'static str,
+    },
+}
+
+impl From<ConfigError> for RecipeError {
+    fn from(error: ConfigError) -> Self {
+        Self::Model(error)
+    }
 }
 
 impl Recipe {
     /// Reads a recipe.
     ///
     /// - `overrides`: `section.key=value` as `--set` takes them, the value in TOML (a bare word is a string)
-    /// - `data`: files that replace the recipe's data, if any
+    /// - `data`: files that replace all of the recipe's data, if any; a part of them is validated on
     ///
     /// # Errors
     /// If the file cannot be read, a key is unknown, or a value has the wrong type or range.
@@ -86,9 +103,9 @@ impl Recipe {
         overrides: &[String],
         data: &[PathBuf],
     ) -> Result<Self, RecipeError> {
-        let mut table: Table = text.parse().map_err(|source| RecipeError::Syntax {
+        let mut table: Table = text.parse().map_err(|error| RecipeError::Syntax {
             path: origin.to_owned(),
-            source: Box::new(source),
+            error: Box::new(error),
         })?;
         for given in overrides {
             apply_override(&mut table, given)?;
@@ -102,6 +119,7 @@ impl Recipe {
                 })?;
         if !data.is_empty() {
             recipe.data.paths = data.to_vec();
+            recipe.data.validation_paths.clear();
             recipe.data.embedded = None;
         }
         recipe.check()?;
@@ -145,6 +163,13 @@ impl Recipe {
         counts("train.steps", train.steps)?;
         counts("train.validate_every", train.validate_every)?;
         counts("train.log_every", train.log_every)?;
+        let storable = i64::try_from(train.seed).is_ok();
+        in_range(
+            "train.seed",
+            train.seed,
+            storable,
+            "at most 9223372036854775807, as TOML has it",
+        )?;
         positive("train.lr", train.lr)?;
         not_negative("train.min_lr", train.min_lr())?;
         not_negative("train.weight_decay", train.weight_decay)?;
