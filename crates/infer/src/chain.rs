@@ -10,7 +10,7 @@ use hearth_data::TokenId;
 #[derive(Debug)]
 pub(crate) struct Chain {
     /// None takes the likeliest token.
-    sampler: Option<Sampler>,
+    sampler: Option<Box<Sampler>>,
     eos: Vec<TokenId>,
     limit: Limit,
     ids: Vec<TokenId>,
@@ -22,7 +22,7 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) fn new(sampler: Option<Sampler>, eos: &[TokenId], limit: Limit) -> Self {
         Self {
-            sampler,
+            sampler: sampler.map(Box::new),
             eos: eos.to_vec(),
             limit,
             ids: Vec::new(),

@@ -178,7 +178,7 @@ struct Row {
     n_skip: usize,
 }
 
-/// Logits that are held at once at most, as many as a gigabyte holds divided by what the loss makes of them.
+/// Logits that are held at once at most: 128 MiB, of which the loss makes a few copies.
 const MAX_LOGITS: usize = 1 << 25;
 
 /// The log-probabilities of each row's targets, padded on the right, where causality hides it.

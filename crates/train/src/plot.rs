@@ -95,12 +95,14 @@ fn draw(curves: &[Curve], output: &Path) -> Result<(), Box<dyn std::error::Error
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
         .margin(18)
+        .margin_right(34)
         .x_label_area_size(46)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..last_step, (low - margin).max(0.0)..high + margin)?;
     chart
         .configure_mesh()
         .x_desc("step")
+        .x_label_formatter(&|step| format!("{step:.0}"))
         .y_desc("loss (nats a token)")
         .label_style(("sans-serif", 15))
         .axis_desc_style(("sans-serif", 17))

@@ -57,7 +57,13 @@ fn a_batch_writes_what_its_prompts_alone_write<B: Backend>() {
         assert!(lengths.len() > 1, "no text of strategy {kind} ends early");
         for (i, prompt) in prompts.iter().enumerate() {
             let options = options_of(strategies(i as u64)[kind].clone());
-            let alone = generate(&gpt, &[prompt.clone()], &options, &device, &mut go_on);
+            let alone = generate(
+                &gpt,
+                std::slice::from_ref(prompt),
+                &options,
+                &device,
+                &mut go_on,
+            );
             assert_same(&batch[i], &alone.expect("one text")[0]);
         }
     }
@@ -73,7 +79,10 @@ fn a_batch_translates_what_its_sources_alone_translate<B: Backend>() {
         };
         let batch = run(&sources, strategy);
         for (i, source) in sources.iter().enumerate() {
-            let alone = run(&[source.clone()], strategies(i as u64)[kind].clone());
+            let alone = run(
+                std::slice::from_ref(source),
+                strategies(i as u64)[kind].clone(),
+            );
             assert_same(&batch[i], &alone[0]);
         }
     }

@@ -103,7 +103,13 @@ fn a_written_text_scores_as_it_was_written<B: Backend>() {
     let options = options(Strategy::Greedy, 12, &[3]);
     let gpt = gpt::<B>(34);
     let prompt = ids(1, 5);
-    let text = generate(&gpt, &[prompt.clone()], &options, &device, &mut go_on);
+    let text = generate(
+        &gpt,
+        std::slice::from_ref(&prompt),
+        &options,
+        &device,
+        &mut go_on,
+    );
     let text = &text.expect("a text")[0][0];
     let whole = [prompt.as_slice(), &text.ids].concat();
     let scores = score_text(&gpt, &whole, window(32, 32), 1, &device).expect("scores");
@@ -112,7 +118,7 @@ fn a_written_text_scores_as_it_was_written<B: Backend>() {
     let model = transformer::<B>(34);
     let text = translate(
         &model,
-        &[prompt.clone()],
+        std::slice::from_ref(&prompt),
         SPECIAL,
         &options,
         &device,

@@ -104,11 +104,11 @@ fn exhaustive<B: Backend>(model: &Markov<B>, length_penalty: f64) -> Vec<(Vec<To
                 .chain(ids.iter().map(|&id| id as usize))
                 .collect();
             let [a, b] = [last[last.len() - 2], last[last.len() - 1]];
-            for id in 0..TOY_VOCAB {
+            for (id, log_prob) in (0..).zip(&table[a * TOY_VOCAB + b]) {
                 let mut ids: Vec<TokenId> = ids.clone();
-                ids.push(id as TokenId);
-                let sum = sum + table[a * TOY_VOCAB + b][id];
-                if id as TokenId == TOY_EOS || length == TOY_LENGTH {
+                ids.push(id);
+                let sum = sum + log_prob;
+                if id == TOY_EOS || length == TOY_LENGTH {
                     let score = sum / (ids.len() as f64).powf(length_penalty);
                     ended.push((ids, score));
                 } else {

@@ -1,0 +1,174 @@
+//! `train` and `inspect`: what a run leaves, and that it leaves the same each time.
+
+use super::program::{Program, text, words};
+use super::trained::{self, STEPS, Trained};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+pub(crate) fn a_run_leaves_its_recipe_models_metrics_and_picture(program: Program) {
+    for trained in [trained::gpt(program), trained::transformer(program)] {
+        for name in ["best", "last"] {
+            for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+                assert!(trained.run.join(name).join(file).is_file(), "{name}/{file}");
+            }
+        }
+        let recipe = fs::read_to_string(trained.run.join("config.toml")).expect("a recipe");
+        assert!(recipe.contains(text(&trained.data)), "{recipe}");
+        let picture = fs::read_to_string(trained.run.join("loss.svg")).expect("a picture");
+        assert!(picture.starts_with("<svg") && picture.contains("validation"));
+
+        let metrics = metrics(&trained.run);
+        assert_eq!(steps(&metrics, "train"), [2, 4, 6, 8, 10, 12]);
+        assert_eq!(steps(&metrics, "validation"), [5, 10, 12]);
+        let validations = losses(&metrics, "validation");
+        assert!(validations[2] < validations[0], "{validations:?}");
+        for metric in of(&metrics, "validation") {
+            let loss = metric["loss"].as_f64().expect("a loss");
+            assert_close(&metric["perplexity"], loss.exp());
+        }
+        agrees_with_its_metrics(trained, &metrics);
+    }
+}
+
+/// What `--json` says of a run is what its metrics say.
+fn agrees_with_its_metrics(trained: &Trained, metrics: &[Value]) {
+    let result: Value = serde_json::from_str(&trained.stdout).expect("one JSON object");
+    let losses = losses(metrics, "validation");
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(result["folder"], json!(trained.run));
+    assert_eq!(result["steps"], STEPS);
+    assert_close(&result["best_loss"], best);
+    assert_close(&result["last_loss"], losses[losses.len() - 1]);
+    assert_close(&result["perplexity"], best.exp());
+    let best_step = of(metrics, "validation")
+        .find(|metric| metric["loss"].as_f64() == Some(best))
+        .map(|metric| &metric["step"]);
+    assert_eq!(Some(&result["best_step"]), best_step);
+}
+
+pub(crate) fn one_seed_trains_one_model_to_the_last_bit(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for trained in [trained::gpt(program), trained::transformer(program)] {
+        let weights = |run: &Path| fs::read(run.join("best/model.safetensors")).expect("weights");
+        let again = |name: &str, options: &str| {
+            let out = folder.path().join(name);
+            let _ = fs::remove_dir_all(&out);
+            // The recipe as resolved is all that is needed to repeat a run.
+            let recipe = trained.run.join("config.toml");
+            let arguments = [
+                "train",
+                "-q",
+                "--config",
+                text(&recipe),
+                "--out",
+                text(&out),
+            ];
+            let finished = program.run(arguments.into_iter().chain(words(options)));
+            let finished = finished.success();
+            assert_eq!((&*finished.stdout, &*finished.stderr), ("", ""));
+            out
+        };
+        let same = again("same", "");
+        let (expected, found) = (metrics(&trained.run), metrics(&same));
+        for split in ["train", "validation"] {
+            assert_eq!(losses(&found, split), losses(&expected, split), "{split}");
+        }
+        assert!(weights(&same) == weights(&trained.run), "other weights");
+
+        let other = again("other", "--seed 5");
+        assert_ne!(
+            losses(&metrics(&other), "train"),
+            losses(&expected, "train")
+        );
+        let set = again("set", "--set train.seed=5");
+        assert!(weights(&other) == weights(&set), "--seed is train.seed");
+    }
+}
+
+pub(crate) fn a_model_that_was_trained_can_be_inspected(program: Program) {
+    let cases = [
+        (trained::gpt(program), "gpt"),
+        (trained::transformer(program), "transformer"),
+    ];
+    for (trained, architecture) in cases {
+        let model = trained.best();
+        let result = program
+            .run(["inspect", "--json", "--model", text(&model)])
+            .success()
+            .json();
+        assert_eq!(result["architecture"], architecture);
+        let parameters = result["parameters"].as_array().expect("parameters");
+        let size = |parameter: &Value| -> u64 {
+            let shape = parameter["shape"].as_array().expect("a shape");
+            shape.iter().filter_map(Value::as_u64).product()
+        };
+        let n_parameters: u64 = parameters.iter().map(size).sum();
+        assert_eq!(result["n_parameters"], n_parameters);
+        assert_eq!(result["bytes"], 4 * n_parameters);
+        let vocab = result["tokenizer_vocab"].as_u64().expect("a vocabulary");
+        assert!((10..=300).contains(&vocab), "{vocab}");
+
+        let shown = program
+            .run(["inspect", "--model", text(&model)])
+            .success()
+            .stdout;
+        let expected = format!("{architecture}, written as");
+        assert!(
+            shown.contains(&expected) && shown.contains("parameters"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains(&format!("tokenizer of {vocab} tokens")),
+            "{shown}"
+        );
+    }
+}
+
+pub(crate) fn a_run_shows_where_it_is_unless_it_is_told_to_be_quiet(program: Program) {
+    let trained = trained::gpt(program);
+    let run = text(&trained.run);
+    let next = format!("next: {} generate --model {run}/best", program.path);
+    let expected = [
+        "parameters; ",
+        "tokens to train on",
+        "step 5: validation loss",
+        "step 12: ",
+        &next,
+    ];
+    for part in expected {
+        assert!(
+            trained.stderr.contains(part),
+            "{part:?} in {}",
+            trained.stderr
+        );
+    }
+}
+
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    let parse = |line| serde_json::from_str(line).expect("a metric");
+    text.lines().map(parse).collect()
+}
+
+fn of<'a>(metrics: &'a [Value], split: &'a str) -> impl Iterator<Item = &'a Value> {
+    metrics
+        .iter()
+        .filter(move |metric| metric["split"] == split)
+}
+
+fn steps(metrics: &[Value], split: &str) -> Vec<u64> {
+    let step = |metric: &Value| metric["step"].as_u64().expect("a step");
+    of(metrics, split).map(step).collect()
+}
+
+fn losses(metrics: &[Value], split: &str) -> Vec<f64> {
+    let loss = |metric: &Value| metric["loss"].as_f64().expect("a loss");
+    of(metrics, split).map(loss).collect()
+}
+
+fn assert_close(found: &Value, expected: f64) {
+    let number = found.as_f64().unwrap_or(f64::NAN);
+    let off = (number - expected).abs() / expected;
+    assert!(off < 1e-9, "{found}, expected {expected}");
+}
