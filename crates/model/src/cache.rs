@@ -11,7 +11,7 @@ const BLOCK: usize = 64;
 ///
 /// Not every backend writes into a slice in place: burn-flex copies the whole tensor. So the tensor that is written is
 /// small, and joins the settled part when it is full: a token costs a copy of a block, and of the past only once in
-/// [`BLOCK`] tokens. Settled keys lie in memory as the product with a query reads them, one row a channel.
+/// `BLOCK` tokens. Settled keys lie in memory as the product with a query reads them, one row a channel.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache<B: Backend> {
     settled: Option<KeyValue<B>>,

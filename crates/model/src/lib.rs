@@ -1,6 +1,6 @@
 //! Autoregressive and Transformer models, generic over Burn's [`Backend`](burn::tensor::backend::Backend).
 //!
-//! An architecture is a stem (token and position [`embedding`]), a [`Stack`] of [`Layer`]s and a head. There is one
+//! An architecture is a stem (token and position embedding, [`TokenEmbedding`]), a [`Stack`] of [`Layer`]s and a head. There is one
 //! [`Attention`], one [`Layer`] and one [`KeyValueCache`] for all of them, and one trait, [`Autoregressive`], by which
 //! samplers, beam search and scorers use them. The crate sees no strings and no files.
 //!

@@ -79,7 +79,7 @@ fn forward<B: Backend>(
     let other = model.forward(source, changed, None);
     let difference = |range: std::ops::Range<usize>| -> f32 {
         let part = s![.., range, ..];
-        let difference = (output.clone().slice(part.clone()) - other.clone().slice(part))
+        let difference = (output.clone().slice(part) - other.clone().slice(part))
             .abs()
             .max();
         difference.into_data().iter().next().unwrap_or(f32::NAN)
