@@ -2,14 +2,17 @@
 
 use crate::decode::{Prompts, decode};
 use crate::error::{InferError, known_tokens};
-use crate::options::{DecodeOptions, Hypothesis, TokenEvent};
+use crate::options::{DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent};
 use burn::tensor::{Tensor, backend::Backend};
-use hearth_batch::{Padded, PairTokens, pad_left, pad_right};
+use hearth_batch::{Padded, PairTokens, Stream, derive_seed, pad_left, pad_right};
 use hearth_data::TokenId;
 use hearth_model::{Autoregressive, Gpt, Transformer};
 use std::ops::ControlFlow;
 
 /// Continues each prompt; prompts may differ in length.
+///
+/// A text may grow beyond the model's positions: it then goes on from its last half context, read anew, as often as
+/// needed (a beam search ends there, with [`Finish::Context`]).
 ///
 /// - `on_token`: see [`decode`]
 /// - returns the hypotheses of each prompt, best first
@@ -27,7 +30,70 @@ pub fn generate<B: Backend>(
     // Left padding: the last token of every prompt stands in the last column. Hidden, so any id will do.
     let (tokens, n_hidden) = pad_left(prompts, 0, device);
     let state = gpt.start(&n_hidden);
-    decode(gpt, state, Prompts { tokens, n_hidden }, options, on_token)
+    let mut texts = decode(gpt, state, Prompts { tokens, n_hidden }, options, on_token)?;
+    for (row, (prompt, texts)) in prompts.iter().zip(&mut texts).enumerate() {
+        if let [text] = texts.as_mut_slice() {
+            go_on(gpt, (row, prompt), text, options, device, on_token)?;
+        }
+    }
+    Ok(texts)
+}
+
+/// Lengthens a text that has filled the model's positions, a window at a time.
+fn go_on<B: Backend>(
+    gpt: &Gpt<B>,
+    (row, prompt): (usize, &[TokenId]),
+    text: &mut Hypothesis,
+    options: &DecodeOptions,
+    device: &B::Device,
+    on_token: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
+) -> Result<(), InferError> {
+    let n_kept = gpt.max_positions() / 2;
+    let mut window = 0;
+    while text.finish == Finish::Context && n_kept > 0 {
+        window += 1;
+        let strategy = match &options.strategy {
+            Strategy::Beam(_) => return Ok(()),
+            Strategy::Greedy => Strategy::Greedy,
+            // Numbers of its own for each window, and for each row as in the first.
+            Strategy::Sample(sampling) => Strategy::Sample(Sampling {
+                seed: derive_seed(sampling.seed, Stream::Data, window),
+                first_stream: sampling.first_stream + row as u64,
+                ..sampling.clone()
+            }),
+        };
+        let options = DecodeOptions {
+            strategy,
+            max_new_tokens: options.max_new_tokens - text.ids.len(),
+            eos: options.eos.clone(),
+        };
+        let all = [prompt, text.ids.as_slice()].concat();
+        let (tokens, n_hidden) = pad_left(&[&all[all.len() - n_kept.min(all.len())..]], 0, device);
+        let mut tell = |event| match event {
+            TokenEvent::Chosen { id, log_prob, .. } => on_token(TokenEvent::Chosen {
+                prompt: row,
+                id,
+                log_prob,
+            }),
+            event => on_token(event),
+        };
+        let state = gpt.start(&n_hidden);
+        let more = decode(
+            gpt,
+            state,
+            Prompts { tokens, n_hidden },
+            &options,
+            &mut tell,
+        )?;
+        let Some(more) = more.into_iter().flatten().next() else {
+            return Ok(());
+        };
+        text.ids.extend(more.ids);
+        text.log_probs.extend(more.log_probs);
+        text.score += more.score;
+        text.finish = more.finish;
+    }
+    Ok(())
 }
 
 /// Translates each source; sources may differ in length. Targets begin behind the token `start`, which is not returned.

@@ -129,6 +129,13 @@ struct OutputFile {
     writer: BufWriter<File>,
 }
 
+impl Drop for OutputFile {
+    /// After an error the file beside it goes; after a success it is already called something else.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.partial);
+    }
+}
+
 impl Output {
     fn open(path: Option<&Path>, console: Console) -> Result<Self, CliError> {
         let Some(path) = path else {
@@ -138,7 +145,7 @@ impl Output {
             });
         };
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
+        name.push(format!(".{}.partial", std::process::id()));
         let partial = path.with_file_name(name);
         let file = File::create(&partial).map_err(CliError::file("write", path))?;
         let file = Some(OutputFile {

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 on_both_backends!(
     a_batch_writes_what_its_prompts_alone_write,
     a_batch_translates_what_its_sources_alone_translate,
-    a_prompt_fills_the_context_or_is_refused,
+    a_text_outgrows_the_context_and_a_prompt_may_not,
     what_is_streamed_is_what_is_returned,
     breaking_keeps_what_there_is,
     wrong_tokens_and_options_are_refused,
@@ -88,23 +88,37 @@ fn a_batch_translates_what_its_sources_alone_translate<B: Backend>() {
     }
 }
 
-fn a_prompt_fills_the_context_or_is_refused<B: Backend>() {
+fn a_text_outgrows_the_context_and_a_prompt_may_not<B: Backend>() {
     let (gpt, device) = (gpt::<B>(13), Default::default());
-    let options = options(Strategy::Greedy, 20, &[]);
+    let write = |strategy, n_new, prompts: &[Vec<TokenId>]| -> Vec<_> {
+        let options = options(strategy, n_new, &[]);
+        let texts = generate(&gpt, prompts, &options, &device, &mut go_on).expect("texts");
+        texts.into_iter().map(|mut texts| texts.remove(0)).collect()
+    };
     // 32 positions: the long prompts leave room for 2 and 1, the short one is not cut short by its neighbours.
     let prompts = [ids(1, 30), ids(2, 4), ids(3, 31)];
-    let texts = generate(&gpt, &prompts, &options, &device, &mut go_on).expect("three texts");
-    let ends: Vec<_> = texts
-        .iter()
-        .map(|text| (text[0].ids.len(), text[0].finish))
-        .collect();
-    let expected = [
-        (2, Finish::Context),
-        (20, Finish::Length),
-        (1, Finish::Context),
-    ];
-    assert_eq!(ends, expected);
+    let texts = write(Strategy::Greedy, 20, &prompts);
+    assert!(
+        texts
+            .iter()
+            .all(|text| text.ids.len() == 20 && text.finish == Finish::Length)
+    );
+    assert!(texts.iter().all(|text| text.log_probs.len() == 20));
+    // Behind the 32nd position it goes on from the last 16 tokens, and again from the last 16 of those.
+    let all = [prompts[0].as_slice(), texts[0].ids.as_slice()].concat();
+    assert_eq!(
+        write(Strategy::Greedy, 16, &[all[16..32].to_vec()])[0].ids,
+        all[32..48]
+    );
+    assert_eq!(
+        write(Strategy::Greedy, 2, &[all[32..48].to_vec()])[0].ids,
+        all[48..50]
+    );
+    // A beam search follows several texts at once, and ends.
+    let text = &write(Strategy::Beam(BeamSearch::new(3)), 20, &prompts[..1])[0];
+    assert_eq!((text.ids.len(), text.finish), (2, Finish::Context));
 
+    let options = options(Strategy::Greedy, 20, &[]);
     let prompts = [ids(2, 4), ids(1, 32)];
     let error = generate(&gpt, &prompts, &options, &device, &mut go_on).expect_err("no room");
     let message = "prompt 1 has 32 tokens, but the model has 32 positions: at most 31 tokens leave room for a new one";
