@@ -68,28 +68,18 @@ impl TransformerConfig {
     /// Whether a model can be made from these numbers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.embedding.validate()?;
-        self.encoder.validate()?;
-        self.decoder.validate()?;
-        cross_attention(
-            "encoder.cross_attention",
-            self.encoder.cross_attention,
-            false,
-        )?;
-        cross_attention(
-            "decoder.cross_attention",
-            self.decoder.cross_attention,
-            true,
-        )?;
-        same_width(
-            "encoder.d_model",
-            self.encoder.d_model,
-            self.embedding.d_model,
-        )?;
-        same_width(
-            "decoder.d_model",
-            self.decoder.d_model,
-            self.embedding.d_model,
-        )
+        self.stacks().validate()?;
+        let (found, expected) = (self.encoder.d_model, self.embedding.d_model);
+        same_width("encoder.d_model", found, expected)
+    }
+
+    /// The two stacks between stem and head.
+    fn stacks(&self) -> EncoderDecoderConfig {
+        EncoderDecoderConfig {
+            encoder: self.encoder.clone(),
+            decoder: self.decoder.clone(),
+            initialisation: self.initialisation,
+        }
     }
 
     /// A model with freshly drawn weights.
@@ -114,10 +104,7 @@ impl TransformerConfig {
             .initialisers(size[1], self.decoder.n_layers);
         Transformer {
             embedding: self.embedding.init(&initialisers, device),
-            stacks: EncoderDecoder {
-                encoder: self.encoder.init(self.initialisation, device),
-                decoder: self.decoder.init(self.initialisation, device),
-            },
+            stacks: self.stacks().skeleton(device),
             head: Head::new(size, self.tied, self.logits_bias, &initialisers, device),
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn problems(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
-/// Whether the line has this folder at the start of a path, not inside one like `~/work/` or `src/home/`.
+/// Whether the line has this folder at the start of a path, not inside a longer one such as `src/home/`.
 fn holds_path(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         !line[..at].ends_with(|c: char| {
