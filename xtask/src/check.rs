@@ -1,21 +1,34 @@
 //! `cargo xtask check`: everything a machine can say about the code without running it.
 //!
 //! The cheap steps come first. `clippy` and `docs` use the same features and the same profile, so they share one
-//! metadata-only build of the dependencies.
+//! metadata-only build of the dependencies. They build every backend, so the machine is set up before them.
 
 use clap::{Args, ValueEnum};
 
 use crate::{
+    setup::{self, Setup, SetupArgs},
     step::{Step, run_all, succeeds},
     tidy,
     workspace::Workspace,
 };
 
-#[derive(Args, Default)]
+#[derive(Args)]
 pub(crate) struct CheckArgs {
     /// Run these steps only, separated by commas
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<CheckStep>,
+    #[command(flatten)]
+    setup: SetupArgs,
+}
+
+impl CheckArgs {
+    /// All steps.
+    pub(crate) fn all(setup: SetupArgs) -> Self {
+        Self {
+            only: Vec::new(),
+            setup,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,40 +43,67 @@ enum CheckStep {
     Docs,
 }
 
-impl CheckStep {
-    fn step(self) -> Step {
-        match self {
-            Self::Fmt => Step {
-                name: "fmt",
-                run: fmt,
-            },
-            Self::Tidy => Step {
-                name: "tidy",
-                run: tidy,
-            },
-            Self::Clippy => Step {
-                name: "clippy",
-                run: clippy,
-            },
-            Self::Docs => Step {
-                name: "docs",
-                run: docs,
-            },
+/// The steps that only read.
+const READING: [(CheckStep, Step<Workspace>); 2] = [
+    (
+        CheckStep::Fmt,
+        Step {
+            name: "fmt",
+            run: fmt,
+        },
+    ),
+    (
+        CheckStep::Tidy,
+        Step {
+            name: "tidy",
+            run: tidy,
+        },
+    ),
+];
+
+/// The steps that build.
+const BUILDING: [(CheckStep, Step<Setup>); 2] = [
+    (
+        CheckStep::Clippy,
+        Step {
+            name: "clippy",
+            run: clippy,
+        },
+    ),
+    (
+        CheckStep::Docs,
+        Step {
+            name: "docs",
+            run: docs,
+        },
+    ),
+];
+
+/// Runs the steps and returns whether all passed.
+pub(crate) fn run(workspace: &Workspace, args: &CheckArgs) -> bool {
+    let passed = run_all("check", &picked(&READING, &args.only), workspace);
+    let building = picked(&BUILDING, &args.only);
+    if building.is_empty() {
+        return passed;
+    }
+    match setup::run(workspace, &args.setup) {
+        Ok(setup) => run_all("check", &building, &setup) && passed,
+        Err(error) => {
+            let skipped: Vec<&str> = building.iter().map(|step| step.name).collect();
+            println!(
+                "check setup: failed, so {} did not run: {error:#}",
+                skipped.join(" and ")
+            );
+            false
         }
     }
 }
 
-/// Runs the steps and returns whether all passed.
-pub(crate) fn run(workspace: &Workspace, args: &CheckArgs) -> bool {
-    run_all("check", &picked(&args.only), workspace)
-}
-
 /// The steps to run, in their own order however they were named; all of them if none was.
-fn picked(only: &[CheckStep]) -> Vec<Step> {
-    let all = CheckStep::value_variants().iter();
-    all.filter(|step| only.is_empty() || only.contains(step))
-        .map(|step| step.step())
-        .collect()
+fn picked<'a, C>(steps: &'a [(CheckStep, Step<C>)], only: &[CheckStep]) -> Vec<&'a Step<C>> {
+    let wanted = |step| only.is_empty() || only.contains(step);
+    let steps = steps.iter().filter(|(step, _)| wanted(step));
+    steps.map(|(_, step)| step).collect()
 }
 
 fn fmt(workspace: &Workspace) -> anyhow::Result<bool> {
@@ -78,8 +118,8 @@ fn tidy(workspace: &Workspace) -> anyhow::Result<bool> {
     Ok(problems.is_empty())
 }
 
-fn clippy(workspace: &Workspace) -> anyhow::Result<bool> {
-    succeeds(workspace.cargo().args([
+fn clippy(setup: &Setup) -> anyhow::Result<bool> {
+    succeeds(setup.cargo().args([
         "clippy",
         "--workspace",
         "--all-targets",
@@ -89,9 +129,9 @@ fn clippy(workspace: &Workspace) -> anyhow::Result<bool> {
     ]))
 }
 
-fn docs(workspace: &Workspace) -> anyhow::Result<bool> {
+fn docs(setup: &Setup) -> anyhow::Result<bool> {
     succeeds(
-        workspace
+        setup
             .cargo()
             .args(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings"),
@@ -103,12 +143,21 @@ mod tests {
     use super::*;
 
     fn names(only: &[CheckStep]) -> Vec<&'static str> {
-        picked(only).iter().map(|step| step.name).collect()
+        let reading = picked(&READING, only).into_iter().map(|step| step.name);
+        let building = picked(&BUILDING, only).into_iter().map(|step| step.name);
+        reading.chain(building).collect()
     }
 
     #[test]
     fn all_steps_run_unless_some_are_picked() {
         assert_eq!(names(&[]), ["fmt", "tidy", "clippy", "docs"]);
         assert_eq!(names(&[CheckStep::Docs, CheckStep::Fmt]), ["fmt", "docs"]);
+    }
+
+    #[test]
+    fn every_step_can_be_picked() {
+        for step in CheckStep::value_variants() {
+            assert_eq!(names(&[*step]).len(), 1);
+        }
     }
 }

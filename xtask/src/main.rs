@@ -1,15 +1,20 @@
 //! The workspace's own tasks, run as `cargo xtask <task>`.
 //!
 //! Rust instead of shell, so that a contributor needs nothing but Cargo and every rule has a test. `check` and `test` are
-//! what CI runs; `hf-check` is by hand, because it needs Python with Hugging Face transformers.
+//! what CI runs, and `setup` readies a machine for them; `parity` shows that backends agree. `hf-check` and `bench-train`
+//! need Python with torch.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a task talks to the person at the terminal"
 )]
 
+mod bench_train;
 mod check;
 mod hf_check;
+mod parity;
+mod programs;
+mod setup;
 mod step;
 mod summary;
 mod test;
@@ -39,10 +44,16 @@ enum Task {
     Check(check::CheckArgs),
     /// The whole test suite, closed by one line with the totals
     Test(test::TestArgs),
-    /// Check, then test, as CI runs it
+    /// Check, then test, as CI runs it: installs missing packages of the system without asking
     Ci,
+    /// Find or install what all tests need (a Vulkan driver, libtorch), and print what to export for cargo
+    Setup(setup::SetupArgs),
+    /// The numbers of every backend beside those of the libraries that saved the reference models, as a table
+    Parity(parity::ParityArgs),
     /// Compare a model directory's logits with Hugging Face transformers (needs Python with torch)
     HfCheck(hf_check::HfCheckArgs),
+    /// How fast hearth trains a recipe's model, beside eager PyTorch (needs Python with torch)
+    BenchTrain(bench_train::BenchTrainArgs),
 }
 
 fn main() -> ExitCode {
@@ -63,12 +74,16 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Check(args) => Ok(check::run(&workspace, &args)),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Ci => {
-            let checked = check::run(&workspace, &check::CheckArgs::default());
+            let setup = setup::SetupArgs { yes: true };
+            let checked = check::run(&workspace, &check::CheckArgs::all(setup));
             // The tests tell more about a broken change than a lint does, so they run all the same.
-            let tested = test::run(&workspace, &test::TestArgs::default())?;
+            let tested = test::run(&workspace, &test::TestArgs::all(setup))?;
             Ok(checked && tested)
         }
+        Task::Setup(args) => setup::task(&workspace, &args),
+        Task::Parity(args) => parity::run(&workspace, &args),
         Task::HfCheck(args) => hf_check::run(&workspace, &args),
+        Task::BenchTrain(args) => bench_train::run(&workspace, &args),
     }
 }
 

@@ -4,23 +4,22 @@ use std::{process::Command, time::Instant};
 
 use anyhow::Context;
 
-use crate::workspace::{Workspace, shown};
+use crate::workspace::shown;
 
-/// One named piece of a task.
-#[derive(Clone, Copy)]
-pub(crate) struct Step {
+/// One named piece of a task, which works on `C`.
+pub(crate) struct Step<C> {
     pub(crate) name: &'static str,
     /// Returns whether the step passed; an error is what kept it from running.
-    pub(crate) run: fn(&Workspace) -> anyhow::Result<bool>,
+    pub(crate) run: fn(&C) -> anyhow::Result<bool>,
 }
 
 /// Runs every step, even after one that failed, and says for each how long it took and how it went. Returns whether all
 /// passed.
-pub(crate) fn run_all(task: &str, steps: &[Step], workspace: &Workspace) -> bool {
+pub(crate) fn run_all<C>(task: &str, steps: &[&Step<C>], context: &C) -> bool {
     let mut passed = true;
     for step in steps {
         let started = Instant::now();
-        let ok = (step.run)(workspace).unwrap_or_else(|error| {
+        let ok = (step.run)(context).unwrap_or_else(|error| {
             println!("{task} {}: {error:#}", step.name);
             false
         });
@@ -45,37 +44,37 @@ pub(crate) fn succeeds(command: &mut Command) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::cell::Cell;
 
     use super::*;
 
-    static N_RUNS: AtomicUsize = AtomicUsize::new(0);
+    /// How many steps ran.
+    type Runs = Cell<usize>;
 
-    fn passes(_: &Workspace) -> anyhow::Result<bool> {
-        N_RUNS.fetch_add(1, Ordering::Relaxed);
+    fn passes(runs: &Runs) -> anyhow::Result<bool> {
+        runs.set(runs.get() + 1);
         Ok(true)
     }
 
     #[test]
-    fn a_failed_step_fails_the_task_but_the_rest_still_runs() -> anyhow::Result<()> {
-        let workspace = Workspace::find()?;
+    fn a_failed_step_fails_the_task_but_the_rest_still_runs() {
         let good = Step {
             name: "good",
             run: passes,
         };
         let bad = Step {
             name: "bad",
-            run: |_| Ok(false),
+            run: |_: &Runs| Ok(false),
         };
         let broken = Step {
             name: "broken",
-            run: |_| anyhow::bail!("no such program"),
+            run: |_: &Runs| anyhow::bail!("no such program"),
         };
 
-        assert!(run_all("test", &[good], &workspace));
-        assert!(!run_all("test", &[bad, broken, good], &workspace));
-        assert_eq!(N_RUNS.load(Ordering::Relaxed), 2);
-        Ok(())
+        let runs = Runs::new(0);
+        assert!(run_all("test", &[&good], &runs));
+        assert!(!run_all("test", &[&bad, &broken, &good], &runs));
+        assert_eq!(runs.get(), 2);
     }
 
     #[test]

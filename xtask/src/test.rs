@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::{
-    step::{Step, run_all},
+    setup::{self, SetupArgs},
     summary::Summary,
     workspace::{Workspace, shown},
 };
@@ -22,25 +22,34 @@ use crate::{
 /// The environment variable that names the file for the reasons of skipped tests.
 const SKIP_LOG: &str = "HEARTH_SKIP_LOG";
 
-#[derive(Args, Default)]
+#[derive(Args)]
 pub(crate) struct TestArgs {
     /// Test what the release profile builds
     #[arg(long)]
     release: bool,
+    #[command(flatten)]
+    setup: SetupArgs,
     /// Run only the tests whose path contains one of these
     filters: Vec<String>,
 }
 
-/// What a machine must have before the tests can run, in order. Nothing so far: the backends built today need only Rust.
-const SETUP: &[Step] = &[];
+impl TestArgs {
+    /// All tests, in the dev profile.
+    pub(crate) fn all(setup: SetupArgs) -> Self {
+        Self {
+            release: false,
+            setup,
+            filters: Vec::new(),
+        }
+    }
+}
 
 /// Sets up, runs the suite and returns whether every test passed.
 pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> anyhow::Result<bool> {
-    if !run_all("setup", SETUP, workspace) {
-        return Ok(false);
-    }
+    let setup = setup::run(workspace, &args.setup)?;
 
-    let mut command = cargo_test(workspace, args);
+    let mut command = setup.cargo();
+    add_arguments(&mut command, args);
     let profile = if args.release {
         "release"
     } else {
@@ -70,8 +79,7 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> anyhow::Result<bool
     Ok(cargo_succeeded && !summary.failed())
 }
 
-fn cargo_test(workspace: &Workspace, args: &TestArgs) -> Command {
-    let mut command = workspace.cargo();
+fn add_arguments(command: &mut Command, args: &TestArgs) {
     command.args(["test", "--workspace", "--no-fail-fast"]);
     if args.release {
         command.arg("--release");
@@ -80,7 +88,6 @@ fn cargo_test(workspace: &Workspace, args: &TestArgs) -> Command {
         // Cargo itself takes one filter, the test binaries take any number.
         command.arg("--").args(&args.filters);
     }
-    command
 }
 
 /// Runs a command, passes its standard output on to `out` and shows each line to `read`. Returns whether it exited with 0.
@@ -123,22 +130,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_go_to_the_test_binaries() -> anyhow::Result<()> {
-        let workspace = Workspace::find()?;
-        let args = TestArgs {
+    fn filters_go_to_the_test_binaries() {
+        let line = |args| {
+            let mut command = Command::new("cargo");
+            add_arguments(&mut command, &args);
+            shown(&command)
+        };
+        let all = TestArgs::all(SetupArgs::default());
+        let picked = TestArgs {
             release: true,
             filters: vec!["mask".into(), "loss".into()],
+            ..TestArgs::all(SetupArgs::default())
         };
-        let line = shown(&cargo_test(&workspace, &args));
         assert_eq!(
-            line,
+            line(picked),
             "cargo test --workspace --no-fail-fast --release -- mask loss"
         );
-        assert_eq!(
-            shown(&cargo_test(&workspace, &TestArgs::default())),
-            "cargo test --workspace --no-fail-fast"
-        );
-        Ok(())
+        assert_eq!(line(all), "cargo test --workspace --no-fail-fast");
     }
 
     #[test]

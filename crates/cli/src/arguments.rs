@@ -46,6 +46,11 @@ pub(crate) enum Command {
     Score(Score),
     /// Raw tensors in, raw tensors out, under Hugging Face's names
     Forward(Forward),
+    /// How fast this device is
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Whether this device computes what the reference models' libraries computed
+    Parity(Parity),
     /// What a model directory holds
     Inspect(Inspect),
     /// The devices that are there
@@ -182,6 +187,35 @@ pub(crate) struct Forward {
     pub(crate) outputs: PathBuf,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Time training steps of a recipe, on random tokens
+    Train(BenchTrain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchTrain {
+    /// The recipe
+    #[arg(long, value_name = "FILE.toml")]
+    pub(crate) config: PathBuf,
+    /// Change a value of the recipe; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Steps to time
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one)]
+    pub(crate) steps: usize,
+    /// Steps before them that do not count
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) warm_up: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Parity {
+    /// Model directories with a reference.safetensors, and perhaps a training.safetensors, beside the weights
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) references: Vec<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// The model directory
@@ -242,6 +276,15 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "forward",
         "{} forward --model gpt2 --inputs reference.safetensors --outputs logits.safetensors",
+    ),
+    (
+        "bench",
+        "{} bench train --config configs/shakespeare-char-small.toml\n  \
+         {} bench train --config configs/cicero.toml --steps 500 --json",
+    ),
+    (
+        "parity",
+        "{} parity crates/hub/tests/fixtures/gpt2 crates/hub/tests/fixtures/marian",
     ),
     ("inspect", "{} inspect --model runs/quickstart/best"),
     ("devices", "{} devices --json"),

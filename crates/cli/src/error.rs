@@ -17,6 +17,20 @@ pub(crate) enum CliError {
         backend: &'static str,
         present: String,
     },
+    #[error("{backend} cannot compute here: {problem}\n  to mend it: {remedy}")]
+    Unavailable {
+        backend: &'static str,
+        problem: String,
+        remedy: String,
+    },
+    #[error(
+        "{backend} on {device}: {n_cases} of the cases above do not agree with their references"
+    )]
+    NotEqual {
+        backend: &'static str,
+        device: String,
+        n_cases: usize,
+    },
     #[error("{path} already exists: name another folder with --out, or remove it")]
     Exists { path: PathBuf },
     #[error("{path} is a {found} model: {command} needs {expected}")]
@@ -83,7 +97,10 @@ impl CliError {
         const IO: u8 = 5;
         let content_or_io = |is_io| if is_io { IO } else { CONTENT };
         match self {
-            Self::Usage(_) | Self::NoDevice { .. } | Self::Exists { .. } => USAGE,
+            Self::Usage(_)
+            | Self::NoDevice { .. }
+            | Self::Unavailable { .. }
+            | Self::Exists { .. } => USAGE,
             Self::WrongModel { .. }
             | Self::NoTokenizer { .. }
             | Self::NoToken { .. }
@@ -96,7 +113,7 @@ impl CliError {
                 RecipeError::Read { .. } => IO,
                 _ => USAGE,
             },
-            Self::Train(TrainError::NotFinite { .. }) => NUMERIC,
+            Self::NotEqual { .. } | Self::Train(TrainError::NotFinite { .. }) => NUMERIC,
             Self::Train(error) => content_or_io(error.is_io()),
             Self::Data(error) => content_or_io(error.is_io()),
             Self::Hub(error) => content_or_io(error.is_io()),

@@ -12,9 +12,9 @@ mod platform;
 mod progress;
 mod stream;
 
-pub use platform::{DeviceEntry, Platform};
+pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Bench, Command};
 use clap::{CommandFactory, FromArgMatches};
 use console::Console;
 use error::CliError;
@@ -23,6 +23,8 @@ use std::process::ExitCode;
 /// What every command needs: where to compute, and where to speak.
 pub(crate) struct Context<P: Platform> {
     pub(crate) device: platform::Device<P>,
+    /// As `--device` calls it.
+    pub(crate) device_name: String,
     pub(crate) console: Console,
     pub(crate) seed: Option<u64>,
 }
@@ -44,6 +46,7 @@ pub fn main<P: Platform>() -> ExitCode {
         arguments.common.quiet,
         arguments.common.verbose,
     );
+    P::prepare(Box::new(move |line| progress::say_above(console, line)));
     match run::<P>(arguments, command, console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -69,25 +72,31 @@ fn run<P: Platform>(
     mut command: clap::Command,
     console: Console,
 ) -> Result<(), CliError> {
-    let device = platform::find_device::<P>(arguments.common.device.as_deref())?;
-    let seed = arguments.common.seed;
-    let context = Context::<P> {
-        device,
-        console,
-        seed,
+    let context = || {
+        let found = platform::find_device::<P>(arguments.common.device.as_deref())?;
+        let seed = arguments.common.seed;
+        Ok::<_, CliError>(Context::<P> {
+            device: found.device,
+            device_name: found.name,
+            console,
+            seed,
+        })
     };
-    match arguments.command {
-        Command::Quickstart(options) => commands::quickstart::run(&options, &context),
-        Command::Train(options) => commands::train::run(&options, &context),
-        Command::Generate(options) => commands::generate::run(&options, &context),
-        Command::Translate(options) => commands::translate::run(&options, &context),
-        Command::Score(options) => commands::score::run(&options, &context),
-        Command::Forward(options) => commands::forward::run(&options, &context),
-        Command::Inspect(options) => commands::inspect::run(&options, &context),
-        Command::Devices => commands::devices::run(&context),
-        Command::Plot(options) => commands::plot::run(&options, &context),
+    match &arguments.command {
+        Command::Quickstart(options) => commands::quickstart::run(options, &context()?),
+        Command::Train(options) => commands::train::run(options, &context()?),
+        Command::Generate(options) => commands::generate::run(options, &context()?),
+        Command::Translate(options) => commands::translate::run(options, &context()?),
+        Command::Score(options) => commands::score::run(options, &context()?),
+        Command::Forward(options) => commands::forward::run(options, &context()?),
+        Command::Bench(Bench::Train(options)) => commands::bench::train(options, &context()?),
+        Command::Parity(options) => commands::parity::run(options, &context()?),
+        Command::Inspect(options) => commands::inspect::run(options, &context()?),
+        // What computes nothing needs no device.
+        Command::Devices => commands::devices::run::<P>(console),
+        Command::Plot(options) => commands::plot::run(options, console),
         Command::Completions(options) => {
-            commands::completions::run(&options, &mut command, &program_name::<P>())
+            commands::completions::run(options, &mut command, &program_name::<P>())
         }
     }
 }

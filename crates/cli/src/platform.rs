@@ -11,7 +11,13 @@ pub trait Platform {
     const NAME: &'static str;
 
     /// The devices that are there, the default one first.
-    fn devices() -> Vec<DeviceEntry<Device<Self>>>;
+    ///
+    /// # Errors
+    /// If there is none, or what would find them is not installed.
+    fn devices() -> Result<Vec<DeviceEntry<Device<Self>>>, Unavailable>;
+
+    /// Called once, before anything is computed. `notice` shows a line to the person at the terminal.
+    fn prepare(_notice: Notice) {}
 }
 
 /// A device that can be chosen.
@@ -25,20 +31,42 @@ pub struct DeviceEntry<D> {
     pub device: D,
 }
 
+/// Why there is nothing to compute on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What is wrong.
+    pub problem: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// Shows a line to the person at the terminal, from any thread and above a progress bar.
+pub type Notice = Box<dyn Fn(&str) + Send + Sync>;
+
 /// The backend for inference.
 pub(crate) type Inference<P> = <<P as Platform>::Backend as AutodiffBackend>::InnerBackend;
 
 /// The backend's type of device.
 pub(crate) type Device<P> = burn::tensor::Device<<P as Platform>::Backend>;
 
+/// The devices that are there.
+pub(crate) fn devices<P: Platform>() -> Result<Vec<DeviceEntry<Device<P>>>, CliError> {
+    P::devices().map_err(|Unavailable { problem, remedy }| CliError::Unavailable {
+        backend: P::NAME,
+        problem,
+        remedy,
+    })
+}
+
 /// The device of that name, or the default one.
-pub(crate) fn find_device<P: Platform>(name: Option<&str>) -> Result<Device<P>, CliError> {
-    let devices = P::devices();
+pub(crate) fn find_device<P: Platform>(
+    name: Option<&str>,
+) -> Result<DeviceEntry<Device<P>>, CliError> {
+    let devices = devices::<P>()?;
     let names: Vec<String> = devices.iter().map(|entry| entry.name.clone()).collect();
     devices
         .into_iter()
         .find(|entry| name.is_none_or(|name| name == entry.name))
-        .map(|entry| entry.device)
         .ok_or_else(|| CliError::NoDevice {
             found: name.unwrap_or_default().to_owned(),
             backend: P::NAME,

@@ -2,10 +2,29 @@
 
 use crate::console::Console;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Seconds between plain lines.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// The bar on the screen, which a line from elsewhere must not tear.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// A line that stays, above the bar if one is shown.
+pub(crate) fn say_above(console: Console, line: &str) {
+    let bar = SHOWN.lock().ok().and_then(|bar| bar.clone());
+    match bar {
+        Some(bar) => bar.suspend(|| console.say(line)),
+        None => console.say(line),
+    }
+}
+
+fn show(bar: Option<ProgressBar>) {
+    if let Ok(mut shown) = SHOWN.lock() {
+        *shown = bar;
+    }
+}
 
 /// How far some work is.
 pub(crate) struct Progress {
@@ -22,6 +41,7 @@ impl Progress {
             ProgressBar::new(total)
                 .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
+        show(bar.clone());
         Self {
             console,
             bar,
@@ -42,15 +62,13 @@ impl Progress {
 
     /// A line that stays, above the bar.
     pub(crate) fn say(&self, line: String) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| self.console.say(line)),
-            None => self.console.say(line),
-        }
+        say_above(self.console, &line);
     }
 
     /// The work is over.
     pub(crate) fn finish(self) {
         if let Some(bar) = self.bar {
+            show(None);
             bar.finish_and_clear();
         }
     }

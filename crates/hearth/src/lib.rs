@@ -11,16 +11,16 @@
 //! | [`backend`] | the backend that the crate's features choose |
 //!
 //! ```
-//! # #[cfg(any(feature = "ndarray", feature = "flex"))]
-//! # {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use hearth::backend::{Selected, device};
 //! use hearth::burn::tensor::{Int, Tensor};
 //! use hearth::model::GptConfig;
 //!
-//! let device = device();
+//! let device = device()?;
 //! let gpt = GptConfig::tiny(65).init::<Selected>(&device);
 //! let tokens = Tensor::<Selected, 2, Int>::from_ints([[1, 2, 3]], &device);
 //! assert_eq!(gpt.forward(tokens).dims(), [1, 3, 65]);
+//! # Ok(())
 //! # }
 //! ```
 

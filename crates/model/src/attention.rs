@@ -124,15 +124,13 @@ impl<B: Backend> Attention<B> {
         let context = match memory {
             [memory] if query_seq > 1 && !B::ad_enabled(&query.device()) => {
                 let (key, value) = (memory.key.clone(), memory.value.clone());
-                let hidden = mask.hidden(query_seq);
-                fused_attention(
-                    query,
-                    key,
-                    value,
-                    hidden,
-                    None,
-                    AttentionModuleOptions::default(),
-                )
+                let options = AttentionModuleOptions {
+                    is_causal: mask.is_causal(),
+                    ..AttentionModuleOptions::default()
+                };
+                // Never a mask of booleans, which libtorch takes the other way round.
+                let bias = (!mask.is_causal()).then(|| mask.bias(query_seq));
+                fused_attention(query, key, value, None, bias.flatten(), options)
             }
             _ => self.weigh(query, memory, mask),
         };
@@ -148,22 +146,23 @@ impl<B: Backend> Attention<B> {
         let scores = memory
             .iter()
             .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
-        let weights = self
-            .dropout
-            .forward(softmax_or_zero(mask.apply(concatenate(scores))));
-        if let [memory] = memory {
-            return weights.matmul(memory.value.clone());
-        }
+        let (weights, total) = exponentials(mask.apply(concatenate(scores)));
+        let weights = self.dropout.forward(weights);
         let mut start = 0;
         let contexts = memory.iter().map(|part| {
             let end = start + part.seq();
-            let weights = weights.clone().slice(s![.., .., .., start..end]);
+            let weights = match memory {
+                [_] => weights.clone(),
+                _ => weights.clone().slice(s![.., .., .., start..end]),
+            };
             start = end;
             weights.matmul(part.value.clone())
         });
-        contexts
+        let context = contexts
             .reduce(Tensor::add)
-            .expect("there is a memory to look at")
+            .expect("there is a memory to look at");
+        // Divided after the product: a context is narrower than the weights.
+        context / total
     }
 
     /// `[batch, seq, d_model]` -> `[batch, n_heads, seq, d_head]`
@@ -203,12 +202,16 @@ fn concatenate<B: Backend>(parts: impl Iterator<Item = Tensor<B, 4>>) -> Tensor<
     }
 }
 
-/// Softmax over the last axis; a row of nothing but `-inf` gives zeros, not NaN.
-fn softmax_or_zero<B: Backend>(scores: Tensor<B, 4>) -> Tensor<B, 4> {
+/// The numerators of a softmax over the last axis, and their sums. A row of nothing but `-inf` has zeros over more than
+/// zero, not NaN.
+///
+/// - `scores`: `[batch, n_heads, query_seq, key_seq]`
+/// - returns the same shape, and `[batch, n_heads, query_seq, 1]`
+fn exponentials<B: Backend>(scores: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
     let highest = scores.clone().detach().max_dim(3).clamp_min(f32::MIN);
     let exponentials = (scores - highest).exp();
     let total = exponentials.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
-    exponentials / total
+    (exponentials, total)
 }
 
 #[cfg(test)]
@@ -255,7 +258,8 @@ mod tests {
         let scores =
             Tensor::<Autodiff<TestBackend>, 4>::full([1, 1, 2, 3], f32::NEG_INFINITY, &device)
                 .require_grad();
-        let weights = softmax_or_zero(scores.clone());
+        let (weights, total) = exponentials(scores.clone());
+        let weights = weights / total;
         assert_eq!(weights.clone().into_data().iter::<f32>().sum::<f32>(), 0.0);
         let gradient = scores.grad(&weights.sum().backward()).expect("a gradient");
         assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));

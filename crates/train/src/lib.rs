@@ -14,7 +14,9 @@ mod plot;
 mod recipe;
 mod run;
 mod schedule;
+mod timing;
 mod trainer;
+mod update;
 
 pub use error::TrainError;
 pub use metrics::{Metric, Split, read_metrics};
@@ -28,4 +30,5 @@ pub use recipe::{
 };
 pub use run::{held_out_pairs, run};
 pub use schedule::Schedule;
+pub use timing::{Timing, time_steps};
 pub use trainer::{Event, Outcome, Progress};

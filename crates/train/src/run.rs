@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::objectives::{LanguageModelling, Translation};
-use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
+use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe};
 use crate::trainer::{Card, Event, Outcome, Trainer};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
@@ -166,10 +166,7 @@ fn translation<B: AutodiffBackend>(
         pad: special.pad.unwrap_or(0),
     };
     let limit = recipe.model.max_positions;
-    let size = match (recipe.train.batch_size, recipe.train.batch_tokens) {
-        (_, Some(tokens)) => BatchSize::Tokens(tokens),
-        (pairs, None) => BatchSize::Pairs(pairs.unwrap_or(1)),
-    };
+    let size = pairs_a_batch(&recipe.train);
     let batches = |pairs: &[Pair], split: &'static str| {
         let (ids, n_long) = encode_pairs(&tokenizer, pairs, limit)?;
         let error = |source: BatchError| TrainError::Batch { split, source };
@@ -209,6 +206,14 @@ fn translation<B: AutodiffBackend>(
     };
     trainer.announce(&model, described, observer);
     trainer.run(model, observer)
+}
+
+/// How many pairs make a batch.
+pub(crate) fn pairs_a_batch(recipe: &TrainRecipe) -> BatchSize {
+    match (recipe.batch_size, recipe.batch_tokens) {
+        (_, Some(tokens)) => BatchSize::Tokens(tokens),
+        (pairs, None) => BatchSize::Pairs(pairs.unwrap_or(1)),
+    }
 }
 
 /// Pairs as ids, and how many were left out because a side does not fit the model.
@@ -280,7 +285,7 @@ fn tokenizer_path(recipe: &Recipe) -> &Path {
 }
 
 /// One seed, one first model.
-fn first_model<B: AutodiffBackend>(
+pub(crate) fn first_model<B: AutodiffBackend>(
     recipe: &Recipe,
     config: &ModelConfig,
     device: &B::Device,

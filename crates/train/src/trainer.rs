@@ -3,14 +3,11 @@
 use crate::error::TrainError;
 use crate::metrics::{Metric, MetricsWriter, Split};
 use crate::objective::{Evaluation, Objective};
-use crate::optimizer::ParameterOptimizer;
 use crate::plot::plot_losses;
 use crate::recipe::TrainRecipe;
-use crate::schedule::Schedule;
+use crate::update::{Update, Updater};
 use burn::module::{AutodiffModule, Module};
-use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
-use hearth_batch::{Stream, derive_seed};
 use hearth_data::Tokenizer;
 use hearth_hub::{Dialect, ModelConfig, ModelDirectory, SpecialTokens};
 use std::path::{Path, PathBuf};
@@ -97,38 +94,23 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Outcome, TrainError> {
         let recipe = self.recipe;
-        let schedule = Schedule::new(recipe);
-        let mut optimizer = ParameterOptimizer::new(recipe);
+        let mut updater = Updater::new(recipe);
         let mut metrics = MetricsWriter::create(self.folder.join("metrics.jsonl"))?;
         let mut clock = Clock::start();
         let mut window = Window::default();
         let mut best: Option<(Evaluation, u64)> = None;
         let mut last = Evaluation::default();
         for step in 0..recipe.steps {
-            B::seed(self.device, derive_seed(recipe.seed, Stream::Dropout, step));
-            let lr = schedule.lr(step);
-            let batch = self.objective.batch(step);
-            let loss = self.objective.loss(&model, batch);
-            let n_tokens = loss.n_tokens;
-            let mean = loss.mean();
-            let gradients = mean.backward();
-            let loss: f64 = mean.into_scalar().elem();
-            let (updated, gradient_norm) = optimizer.step(lr, model, gradients);
+            let (updated, update) =
+                updater.update(&mut self.objective, model, step, self.device)?;
             model = updated;
-            if !loss.is_finite() || !gradient_norm.is_finite() {
-                return Err(TrainError::NotFinite {
-                    step,
-                    loss,
-                    gradient_norm,
-                    lr,
-                });
-            }
+            let Update { loss, n_tokens, .. } = update;
             let done = step + 1;
             window.add(loss, n_tokens);
             clock.count(n_tokens);
             observer(&Event::Step(clock.progress(done, recipe.steps, loss)));
             if done % recipe.log_every == 0 || done == recipe.steps {
-                metrics.write(&window.take(done, lr, gradient_norm, &clock))?;
+                metrics.write(&window.take(done, &update, &clock))?;
             }
             if done % recipe.validate_every == 0 || done == recipe.steps {
                 clock.pause();
@@ -230,15 +212,15 @@ impl Window {
         self.n_tokens += n_tokens;
     }
 
-    fn take(&mut self, step: u64, lr: f64, gradient_norm: f64, clock: &Clock) -> Metric {
+    fn take(&mut self, step: u64, update: &Update, clock: &Clock) -> Metric {
         let training = clock.training();
         let n_tokens = self.n_tokens.max(1) as f64;
         let metric = Metric {
             step,
             split: Split::Train,
             loss: self.nll / n_tokens,
-            lr: Some(lr),
-            gradient_norm: Some(gradient_norm),
+            lr: Some(update.lr),
+            gradient_norm: Some(update.gradient_norm),
             tokens_per_s: Some(n_tokens / (training - self.since).max(1e-9)),
             perplexity: None,
             seconds: clock.seconds(),

@@ -127,7 +127,7 @@ mod tests {
         let recipe = RECIPE
             .replace("steps = 800", "steps = 3")
             .replace("n_numbers = 10000", "n_numbers = 300");
-        let device = hearth::backend::device();
+        let device = hearth::backend::device().unwrap();
         let translated = train_and_translate::<Autodiff<hearth::backend::Selected>>(
             &recipe,
             &folder.path().join("run"),

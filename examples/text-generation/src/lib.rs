@@ -99,7 +99,7 @@ mod tests {
         let recipe = RECIPE
             .replace("steps = 1000", "steps = 3")
             .replace("d_model = 96", "d_model = 16");
-        let device = hearth::backend::device();
+        let device = hearth::backend::device().unwrap();
         let written = train_and_write::<Autodiff<hearth::backend::Selected>>(
             &recipe,
             &folder.path().join("run"),

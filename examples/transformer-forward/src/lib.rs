@@ -96,6 +96,6 @@ fn forward<B: Backend>(
 mod tests {
     #[test]
     fn it_runs() {
-        super::run::<hearth::backend::Selected>(&hearth::backend::device()).unwrap();
+        super::run::<hearth::backend::Selected>(&hearth::backend::device().unwrap()).unwrap();
     }
 }

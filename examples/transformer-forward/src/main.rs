@@ -1,4 +1,4 @@
 //! cargo run --release -p transformer-forward --features flex
 fn main() -> anyhow::Result<()> {
-    transformer_forward::run::<hearth::backend::Selected>(&hearth::backend::device())
+    transformer_forward::run::<hearth::backend::Selected>(&hearth::backend::device()?)
 }

@@ -2,7 +2,7 @@
 
 use burn::backend::Autodiff;
 use burn_flex::{Flex, FlexDevice};
-use hearth_cli::{DeviceEntry, Platform};
+use hearth_cli::{DeviceEntry, Platform, Unavailable};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -14,12 +14,12 @@ impl Platform for OnFlex {
     type Backend = Autodiff<Flex>;
     const NAME: &'static str = "flex";
 
-    fn devices() -> Vec<DeviceEntry<FlexDevice>> {
-        vec![DeviceEntry {
+    fn devices() -> Result<Vec<DeviceEntry<FlexDevice>>, Unavailable> {
+        Ok(vec![DeviceEntry {
             name: "cpu".to_owned(),
             description: "the processor, by burn-flex".to_owned(),
             device: FlexDevice,
-        }]
+        }])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use burn::backend::Autodiff;
 use burn_ndarray::{NdArray, NdArrayDevice};
-use hearth_cli::{DeviceEntry, Platform};
+use hearth_cli::{DeviceEntry, Platform, Unavailable};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -14,12 +14,12 @@ impl Platform for OnNdArray {
     type Backend = Autodiff<NdArray>;
     const NAME: &'static str = "ndarray";
 
-    fn devices() -> Vec<DeviceEntry<NdArrayDevice>> {
-        vec![DeviceEntry {
+    fn devices() -> Result<Vec<DeviceEntry<NdArrayDevice>>, Unavailable> {
+        Ok(vec![DeviceEntry {
             name: "cpu".to_owned(),
             description: "the processor, by burn-ndarray".to_owned(),
             device: NdArrayDevice::Cpu,
-        }]
+        }])
     }
 }
 

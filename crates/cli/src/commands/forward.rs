@@ -15,10 +15,7 @@ use std::path::Path;
 
 pub(crate) fn run<P: Platform>(options: &Forward, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open(&options.model, context)?;
-    let inputs = Inputs {
-        tensors: read_tensors(&options.inputs)?.into_iter().collect(),
-        path: &options.inputs,
-    };
+    let inputs = Inputs::read(&options.inputs)?;
     let (name, output) =
         forward::<Inference<P>>(&loaded.directory.model, &inputs, &context.device)?;
     let difference = inputs
@@ -39,7 +36,7 @@ pub(crate) fn run<P: Platform>(options: &Forward, context: &Context<P>) -> Resul
 }
 
 /// The model's output under Hugging Face's name.
-fn forward<B: Backend>(
+pub(super) fn forward<B: Backend>(
     model: &Model<B>,
     inputs: &Inputs<'_>,
     device: &B::Device,
@@ -79,13 +76,37 @@ fn forward<B: Backend>(
 }
 
 /// The tensors of the input file, checked as they are asked for.
-struct Inputs<'a> {
+pub(super) struct Inputs<'a> {
     tensors: BTreeMap<String, TensorData>,
     path: &'a Path,
 }
 
-impl Inputs<'_> {
-    fn error(&self, name: &str, problem: String) -> CliError {
+impl<'a> Inputs<'a> {
+    pub(super) fn read(path: &'a Path) -> Result<Self, CliError> {
+        let tensors = read_tensors(path)?.into_iter().collect();
+        Ok(Self { tensors, path })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The tensors whose names begin so, by the rest of their names.
+    pub(super) fn below(&self, prefix: &str) -> Vec<(&str, &TensorData)> {
+        let tensors = self.tensors.iter();
+        tensors
+            .filter_map(|(name, data)| Some((name.strip_prefix(prefix)?, data)))
+            .collect()
+    }
+
+    /// `[rows, columns]` of whole numbers.
+    pub(super) fn rows(&self, name: &str) -> Result<Vec<Vec<i64>>, CliError> {
+        let data = self.get(name, 2)?;
+        let ids: Vec<i64> = data.iter::<i64>().collect();
+        Ok(ids.chunks(data.shape[1]).map(<[i64]>::to_vec).collect())
+    }
+
+    pub(super) fn error(&self, name: &str, problem: String) -> CliError {
         CliError::Tensor {
             path: self.path.to_owned(),
             name: name.to_owned(),
@@ -93,7 +114,7 @@ impl Inputs<'_> {
         }
     }
 
-    fn get(&self, name: &str, rank: usize) -> Result<&TensorData, CliError> {
+    pub(super) fn get(&self, name: &str, rank: usize) -> Result<&TensorData, CliError> {
         let present = || self.tensors.keys().cloned().collect::<Vec<_>>().join(", ");
         let missing = || self.error(name, format!("missing, the file holds: {}", present()));
         let data = self.tensors.get(name).ok_or_else(missing)?;
@@ -108,7 +129,7 @@ impl Inputs<'_> {
     }
 
     /// `[batch, seq]`, every id in the vocabulary, no longer than the model's positions.
-    fn tokens<B: Backend>(
+    pub(super) fn tokens<B: Backend>(
         &self,
         name: &str,
         (vocab, max_positions): (usize, usize),
@@ -140,13 +161,13 @@ impl Inputs<'_> {
     }
 
     /// `[batch, seq]`: Hugging Face marks what is visible with 1; here `true` hides. None where there is no mask.
-    fn padding_mask<B: Backend>(
+    pub(super) fn padding_mask<B: Backend>(
         &self,
         name: &str,
         shape: [usize; 2],
         device: &B::Device,
     ) -> Result<Option<Tensor<B, 2, Bool>>, CliError> {
-        if !self.tensors.contains_key(name) {
+        if !self.has(name) {
             return Ok(None);
         }
         let data = self.get(name, 2)?;
@@ -164,7 +185,7 @@ impl Inputs<'_> {
         )))
     }
 
-    fn vectors<B: Backend>(
+    pub(super) fn vectors<B: Backend>(
         &self,
         name: &str,
         d_model: usize,
@@ -191,7 +212,7 @@ impl Inputs<'_> {
     }
 }
 
-fn largest_difference(reference: &TensorData, found: &TensorData) -> Option<f32> {
+pub(super) fn largest_difference(reference: &TensorData, found: &TensorData) -> Option<f32> {
     if reference.shape != found.shape {
         return None;
     }

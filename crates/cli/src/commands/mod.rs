@@ -1,10 +1,12 @@
 //! The commands, one a file.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod devices;
 pub(crate) mod forward;
 pub(crate) mod generate;
 pub(crate) mod inspect;
+pub(crate) mod parity;
 pub(crate) mod plot;
 pub(crate) mod quickstart;
 pub(crate) mod score;

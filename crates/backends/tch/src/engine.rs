@@ -1,0 +1,43 @@
+//! hearth on Burn's libtorch backend. `hearth-tch` finds libtorch and becomes this program.
+
+use burn::backend::Autodiff;
+use burn_tch::{LibTorch, LibTorchDevice};
+use hearth_cli::{DeviceEntry, Platform, Unavailable};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+struct OnTch;
+
+impl Platform for OnTch {
+    type Backend = Autodiff<LibTorch>;
+    const NAME: &'static str = "tch";
+
+    fn devices() -> Result<Vec<DeviceEntry<LibTorchDevice>>, Unavailable> {
+        let n_cuda = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
+        let cuda = (0..n_cuda).map(|i| DeviceEntry {
+            name: format!("cuda:{i}"),
+            description: format!("GPU {i} by libtorch with CUDA"),
+            device: LibTorchDevice::Cuda(i),
+        });
+        let mps = tch::utils::has_mps().then(|| DeviceEntry {
+            name: "mps".to_owned(),
+            description: "the GPU by libtorch with Metal".to_owned(),
+            device: LibTorchDevice::Mps,
+        });
+        let cpu = DeviceEntry {
+            name: "cpu".to_owned(),
+            description: format!(
+                "the processor by libtorch, {} threads",
+                tch::get_num_threads()
+            ),
+            device: LibTorchDevice::Cpu,
+        };
+        Ok(cuda.chain(mps).chain([cpu]).collect())
+    }
+}
+
+fn main() -> ExitCode {
+    hearth_cli::main::<OnTch>()
+}

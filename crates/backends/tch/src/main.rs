@@ -1,0 +1,74 @@
+//! Finds libtorch, then becomes `hearth-tch-engine`, which needs it to start at all.
+#![allow(clippy::print_stderr)]
+
+mod libtorch;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+/// Usage or configuration, by the contract of all commands.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    match engine() {
+        Ok(command) => become_it(command),
+        Err(problem) => refuse(&problem),
+    }
+}
+
+/// The engine beside this program, with this program's name, arguments and libtorch.
+fn engine() -> Result<Command, String> {
+    let folder = libtorch::Places::of_this_machine()
+        .find()
+        .map_err(|error| error.to_string())?;
+    let program = std::env::current_exe()
+        .map_err(|error| format!("the system does not say where this program lies: {error}"))?;
+    let engine =
+        program.with_file_name(format!("hearth-tch-engine{}", std::env::consts::EXE_SUFFIX));
+    if !engine.is_file() {
+        return Err(format!(
+            "{} is missing\n  to mend it: build or install both programs of the package hearth-tch",
+            engine.display()
+        ));
+    }
+    let mut command = Command::new(engine);
+    command.args(std::env::args_os().skip(1));
+    let variable = libtorch::SEARCHED;
+    let before = std::env::var_os(variable);
+    let before = before.iter().flat_map(std::env::split_paths);
+    let searched = std::iter::once(folder).chain(before);
+    let searched: OsString = std::env::join_paths(searched.collect::<Vec<PathBuf>>())
+        .map_err(|error| format!("{variable}: {error}"))?;
+    command.env(variable, searched);
+    Ok(command)
+}
+
+#[cfg(unix)]
+fn become_it(mut command: Command) -> ExitCode {
+    use std::os::unix::process::CommandExt;
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    // Comes back only if it failed.
+    let error = command.exec();
+    refuse(&format!("{}: {error}", command.get_program().display()))
+}
+
+#[cfg(not(unix))]
+fn become_it(mut command: Command) -> ExitCode {
+    match command.status() {
+        Ok(status) => ExitCode::from(
+            status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1),
+        ),
+        Err(error) => refuse(&format!("{}: {error}", command.get_program().display())),
+    }
+}
+
+fn refuse(problem: &str) -> ExitCode {
+    eprintln!("error: tch cannot compute here: {problem}");
+    ExitCode::from(UNUSABLE)
+}

@@ -1,0 +1,75 @@
+//! `bench`: how fast this device is.
+
+use crate::Context;
+use crate::arguments::BenchTrain;
+use crate::console::thousands;
+use crate::error::CliError;
+use crate::platform::Platform;
+use crate::progress::Progress;
+use hearth_train::{Recipe, time_steps};
+use serde_json::json;
+use std::time::Instant;
+
+/// Training steps of a recipe.
+pub(crate) fn train<P: Platform>(
+    options: &BenchTrain,
+    context: &Context<P>,
+) -> Result<(), CliError> {
+    let mut recipe = Recipe::read(&options.config, &options.set, &[])?;
+    if let Some(seed) = context.seed {
+        recipe.train.seed = seed;
+    }
+    let (n_warm_up, steps) = (options.warm_up as u64, options.steps as u64);
+    let began = Instant::now();
+    let mut first = None;
+    let mut progress = Progress::new(context.console, n_warm_up + steps);
+    let timing =
+        time_steps::<P::Backend>(&recipe, n_warm_up, steps, &context.device, &mut |done| {
+            first.get_or_insert_with(|| began.elapsed());
+            progress.update(done, n_warm_up + steps, || "steps".to_owned());
+        })?;
+    progress.finish();
+    let (rate, median) = (timing.tokens_per_s(), timing.median().as_secs_f64() * 1e3);
+    let first = first.unwrap_or_default().as_secs_f64();
+    let peak = peak_megabytes();
+    let result = json!({
+        "backend": P::NAME,
+        "device": context.device_name,
+        "config": options.config,
+        "n_parameters": timing.n_parameters,
+        "steps": steps,
+        "tokens_per_s": rate,
+        "ms_per_step": median,
+        "first_step_s": first,
+        "loss": timing.loss,
+        "peak_mb": peak,
+    });
+    let memory = peak.map_or(String::new(), |peak| format!(", {peak:.0} MB at most"));
+    let text = format!(
+        "{rate:.0} tokens/s: {median:.1} ms a step (median of {steps}), the first {first:.1} s{memory}; {} parameters on {}",
+        thousands(timing.n_parameters),
+        context.device_name,
+    );
+    context.console.result(&result, text)
+}
+
+/// The most memory that this process has had, in units of 10⁶ bytes; none where the system does not tell.
+fn peak_megabytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024.0 / 1e6)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_more_than_a_big_vector_and_less_than_a_machine() {
+        let big = vec![1u8; 30_000_000];
+        let peak = peak_megabytes().expect("Linux tells");
+        assert!(peak > 30.0 && peak < 1e6, "{peak}");
+        assert_eq!(big.iter().map(|&x| u64::from(x)).sum::<u64>(), 30_000_000);
+    }
+}

@@ -1,0 +1,104 @@
+//! The texts that a reference decoded, decoded here.
+
+use super::Case;
+use crate::Context;
+use crate::commands::forward::Inputs;
+use crate::commands::loaded::{Loaded, Writer, open};
+use crate::error::CliError;
+use crate::platform::{Inference, Platform};
+use hearth_data::TokenId;
+use hearth_infer::{BeamSearch, DecodeOptions, Strategy, generate, translate};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Greedy decoding and a search with four beams, where the reference has them.
+pub(super) fn cases<P: Platform>(
+    directory: &Path,
+    context: &Context<P>,
+) -> Result<Vec<Case>, CliError> {
+    let path = directory.join("reference.safetensors");
+    let inputs = Inputs::read(&path)?;
+    let strategies = [
+        ("greedy ids", "greedy", Strategy::Greedy),
+        ("beam ids", "beam4", Strategy::Beam(BeamSearch::new(4))),
+    ];
+    let mut cases = Vec::new();
+    for (case, tensor, strategy) in strategies {
+        if inputs.has(tensor) {
+            let loaded = open(directory, context)?;
+            let expected = inputs.rows(tensor)?;
+            let n_different = differing(&loaded, &inputs, &expected, strategy, context)?;
+            cases.push(Case::ids(case, n_different));
+        }
+    }
+    Ok(cases)
+}
+
+/// How many places of all texts differ from the reference's, a missing or additional token counting as one.
+fn differing<P: Platform>(
+    loaded: &Loaded<Inference<P>>,
+    inputs: &Inputs<'_>,
+    expected: &[Vec<i64>],
+    strategy: Strategy,
+    context: &Context<P>,
+) -> Result<usize, CliError> {
+    let writer = loaded.writer("parity")?;
+    let options = |n_before: usize| DecodeOptions {
+        strategy,
+        max_new_tokens: expected.iter().map(Vec::len).max().unwrap_or(0) - n_before,
+        eos: loaded.end_tokens(false),
+    };
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let device = &context.device;
+    let (n_before, pad, found) = match writer {
+        Writer::Gpt(gpt) => {
+            let prompts = ids(inputs.rows("prompt")?);
+            let n_before = prompts.first().map_or(0, Vec::len);
+            let found = generate(gpt, &prompts, &options(n_before), device, go_on)?;
+            (n_before, None, found)
+        }
+        Writer::Transformer(model, special) => {
+            let visible = inputs.rows("attention_mask")?;
+            let sources = inputs.rows("input_ids")?.into_iter().zip(visible);
+            let sources = sources.map(|(ids, visible)| {
+                let shown = ids.into_iter().zip(visible);
+                let shown = shown.filter(|(_, visible)| *visible != 0);
+                shown.map(|(id, _)| id).collect()
+            });
+            let sources = ids(sources.collect());
+            // The token that the decoder starts from.
+            let n_before = 1;
+            let options = options(n_before);
+            let found = translate(model, &sources, special, &options, device, go_on)?;
+            (n_before, Some(i64::from(special.pad)), found)
+        }
+    };
+    let rows = found.iter().zip(expected);
+    let different = rows.map(|(texts, expected)| {
+        let found = texts.first().map_or(&[][..], |text| &text.ids);
+        let mut expected = &expected[n_before.min(expected.len())..];
+        // A text that ended early is filled up.
+        while let (Some(pad), Some((last, rest))) = (pad, expected.split_last()) {
+            if *last != pad {
+                break;
+            }
+            expected = rest;
+        }
+        let unequal = found
+            .iter()
+            .zip(expected)
+            .filter(|(found, expected)| i64::from(**found) != **expected)
+            .count();
+        unequal + found.len().abs_diff(expected.len())
+    });
+    Ok(different.sum::<usize>() + found.len().abs_diff(expected.len()))
+}
+
+fn ids(rows: Vec<Vec<i64>>) -> Vec<Vec<TokenId>> {
+    let row = |row: Vec<i64>| {
+        row.into_iter()
+            .filter_map(|id| TokenId::try_from(id).ok())
+            .collect()
+    };
+    rows.into_iter().map(row).collect()
+}

@@ -1,0 +1,189 @@
+//! How long training steps take: those of a recipe, on random tokens, so that no data is needed.
+
+use crate::error::TrainError;
+use crate::objective::Objective;
+use crate::objectives::{LanguageModelling, Translation};
+use crate::recipe::{Recipe, RecipeError, TokenizerKind};
+use crate::run::{first_model, pairs_a_batch};
+use crate::update::Updater;
+use burn::module::Module;
+use burn::tensor::backend::AutodiffBackend;
+use hearth_batch::{
+    BatchSize, PairBatches, PairIds, PairTokens, Stream, TextWindows, WindowShape, derive_seed,
+};
+use hearth_data::TokenId;
+use hearth_hub::Model;
+use std::time::{Duration, Instant};
+
+/// The vocabulary where the recipe leaves it to the text: that of tinyshakespeare's characters.
+const CHARACTERS: usize = 65;
+
+/// What was measured.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// Parameters of the model.
+    pub n_parameters: usize,
+    /// Each step's time, without the batches before the first that counts.
+    pub steps: Vec<Duration>,
+    /// Target tokens of all those steps together.
+    pub n_tokens: usize,
+    /// The loss of the last step.
+    pub loss: f64,
+}
+
+impl Timing {
+    /// The median step's time: one that a busy moment of the machine does not move.
+    pub fn median(&self) -> Duration {
+        let mut sorted = self.steps.clone();
+        sorted.sort();
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// Target tokens a second, by the median step.
+    pub fn tokens_per_s(&self) -> f64 {
+        let a_step = self.n_tokens as f64 / self.steps.len().max(1) as f64;
+        a_step / self.median().as_secs_f64().max(1e-9)
+    }
+}
+
+/// Times `steps` steps of a recipe after `n_warm_up` that do not count. `observer` hears how many are done.
+///
+/// The tokens are random: all of the recipe's shape. A text's windows are as long as the model's positions; pairs are as
+/// long as half of them.
+///
+/// # Errors
+/// If the recipe makes no model, or training diverges.
+pub fn time_steps<B: AutodiffBackend>(
+    recipe: &Recipe,
+    n_warm_up: u64,
+    steps: u64,
+    device: &B::Device,
+    observer: &mut dyn FnMut(u64),
+) -> Result<Timing, TrainError> {
+    let vocab = match recipe.tokenizer.kind {
+        TokenizerKind::Characters => CHARACTERS,
+        TokenizerKind::Bpe | TokenizerKind::File => recipe.tokenizer.vocab,
+    };
+    let config = recipe.model.config(vocab).map_err(RecipeError::from)?;
+    let (seed, label_smoothing) = (recipe.train.seed, recipe.train.label_smoothing);
+    let mut random = RandomTokens {
+        vocab,
+        seed,
+        n_drawn: 0,
+    };
+    let random_error = |source| TrainError::Batch {
+        split: "random",
+        source,
+    };
+    let count = (n_warm_up, steps);
+    match first_model::<B>(recipe, &config, device) {
+        Model::Gpt(model) => {
+            let shape = WindowShape {
+                batch: recipe.train.batch_size.unwrap_or(1),
+                seq: recipe.model.max_positions,
+            };
+            let ids = random.draw(1 + 64 * shape.seq);
+            let windows = TextWindows::new(ids, shape).map_err(random_error)?;
+            let objective = LanguageModelling {
+                training: windows.clone(),
+                validation: windows,
+                seed,
+                label_smoothing,
+                device: device.clone(),
+            };
+            time(objective, model, recipe, count, device, observer)
+        }
+        Model::Transformer(model) => {
+            let length = (recipe.model.max_positions / 2).max(2);
+            let size = pairs_a_batch(&recipe.train);
+            let n_pairs = match size {
+                BatchSize::Pairs(n) => n,
+                BatchSize::Tokens(n) => n / length + 1,
+            };
+            let pairs = (0..8 * n_pairs)
+                .map(|_| PairIds {
+                    source: random.draw(length),
+                    target: random.draw(length),
+                })
+                .collect();
+            let tokens = PairTokens { start: 0, pad: 0 };
+            let batches = PairBatches::new(pairs, size, tokens).map_err(random_error)?;
+            let validation = batches.clone();
+            let objective =
+                Translation::new(batches, validation, seed, label_smoothing, device.clone());
+            time(objective, model, recipe, count, device, observer)
+        }
+        Model::EncoderDecoder(_) => unreachable!("no recipe makes an encoder-decoder over vectors"),
+    }
+}
+
+/// Tokens of a text that means nothing.
+struct RandomTokens {
+    vocab: usize,
+    seed: u64,
+    n_drawn: u64,
+}
+
+impl RandomTokens {
+    /// None of them is token 0, which pads.
+    fn draw(&mut self, n: usize) -> Vec<TokenId> {
+        let others = self.vocab.saturating_sub(1).max(1) as u64;
+        let token = |i| 1 + (derive_seed(self.seed, Stream::Data, i) % others) as TokenId;
+        let tokens = (self.n_drawn..self.n_drawn + n as u64).map(token).collect();
+        self.n_drawn += n as u64;
+        tokens
+    }
+}
+
+fn time<B: AutodiffBackend, O: Objective<B>>(
+    mut objective: O,
+    mut model: O::Model,
+    recipe: &Recipe,
+    (n_warm_up, steps): (u64, u64),
+    device: &B::Device,
+    observer: &mut dyn FnMut(u64),
+) -> Result<Timing, TrainError> {
+    let mut updater = Updater::new(&recipe.train);
+    let mut timing = Timing {
+        n_parameters: model.num_params(),
+        steps: Vec::with_capacity(steps as usize),
+        n_tokens: 0,
+        loss: f64::NAN,
+    };
+    for step in 0..n_warm_up + steps {
+        let began = Instant::now();
+        let (updated, update) = updater.update(&mut objective, model, step, device)?;
+        model = updated;
+        if step >= n_warm_up {
+            timing.steps.push(began.elapsed());
+            timing.n_tokens += update.n_tokens;
+            timing.loss = update.loss;
+        }
+        observer(step + 1);
+    }
+    Ok(timing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timing(milliseconds: &[u64]) -> Timing {
+        Timing {
+            n_parameters: 1,
+            steps: milliseconds
+                .iter()
+                .map(|&ms| Duration::from_millis(ms))
+                .collect(),
+            n_tokens: 100 * milliseconds.len(),
+            loss: 1.0,
+        }
+    }
+
+    #[test]
+    fn one_slow_step_does_not_move_the_rate() {
+        let timing = timing(&[10, 10, 10, 900, 10]);
+        assert_eq!(timing.median(), Duration::from_millis(10));
+        assert!((timing.tokens_per_s() - 10_000.0).abs() < 1e-6);
+    }
+}
