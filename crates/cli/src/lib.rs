@@ -93,7 +93,12 @@ fn run<P: Platform>(
         Command::Parity(options) => commands::parity::run(options, &context()?),
         Command::Inspect(options) => commands::inspect::run(options, &context()?),
         // What computes nothing needs no device.
-        Command::Devices => commands::devices::run::<P>(console),
+        Command::Devices => {
+            if arguments.common.device.is_some() {
+                context()?;
+            }
+            commands::devices::run::<P>(console)
+        }
         Command::Plot(options) => commands::plot::run(options, console),
         Command::Completions(options) => {
             commands::completions::run(options, &mut command, &program_name::<P>())

@@ -7,7 +7,10 @@ use hearth_cli::{DeviceEntry, Unavailable};
 use wgpu::{AdapterInfo, Backend, DeviceType, Instance, InstanceDescriptor, RequestAdapterError};
 
 /// The adapters of the system's graphics API, the likely fastest kind first.
-pub(crate) fn devices() -> Result<Vec<DeviceEntry<WgpuDevice>>, Unavailable> {
+///
+/// # Errors
+/// If the API is missing, or no driver offers an adapter.
+pub fn devices() -> Result<Vec<DeviceEntry<WgpuDevice>>, Unavailable> {
     let api = AutoGraphicsApi::backend();
     let instance = Instance::new(InstanceDescriptor {
         backends: api.into(),

@@ -1,12 +1,10 @@
 //! hearth on Burn's wgpu backend: any GPU, by Vulkan, Metal or DirectX 12, and software adapters.
 #![recursion_limit = "256"]
 
-mod adapters;
-mod tuning;
-
 use burn::backend::Autodiff;
 use burn_wgpu::{Wgpu, WgpuDevice};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable};
+use hearth_wgpu::{adapters, headless, tuning};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -28,5 +26,6 @@ impl Platform for OnWgpu {
 }
 
 fn main() -> ExitCode {
+    headless::without_desktop_layer();
     hearth_cli::main::<OnWgpu>()
 }

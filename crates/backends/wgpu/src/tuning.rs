@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Keeps the choices of kernels between runs, and says so when choosing takes time.
-pub(crate) fn prepare(notice: Notice) {
+pub fn prepare(notice: Notice) {
     let folder = dirs::cache_dir().map(|cache| cache.join("hearth"));
     CubeClRuntimeConfig::set(config(folder.clone()));
     let listener = TuningListener {

@@ -3,4 +3,7 @@
 #[path = "../../../cli/tests/suite/mod.rs"]
 mod suite;
 
-suite::tests!(env!("CARGO_BIN_EXE_hearth-wgpu"));
+suite::tests!(
+    env!("CARGO_BIN_EXE_hearth-wgpu"),
+    slow: "a software adapter takes seconds to compile the kernels of each program"
+);

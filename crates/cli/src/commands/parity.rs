@@ -5,6 +5,7 @@
 //! the losses of twenty optimiser steps). Every backend goes through this one harness, so that their numbers compare.
 
 mod decoding;
+mod steps;
 mod training;
 
 use super::forward::{Inputs, forward, largest_difference};
@@ -26,10 +27,10 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// Largest difference of an output.
-    fn logits(value: f64) -> Self {
+    /// Largest difference of an output, or of a score.
+    fn absolute(name: &'static str, value: f64) -> Self {
         Self {
-            name: "logits",
+            name,
             value,
             limit: 1e-4,
         }
@@ -65,7 +66,8 @@ pub(crate) fn run<P: Platform>(options: &Parity, context: &Context<P>) -> Result
         let name = directory
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let mut cases = vec![Case::logits(logits(directory, context)?)];
+        let mut cases = vec![Case::absolute("logits", logits(directory, context)?)];
+        cases.extend(steps::cases(directory, context)?);
         cases.extend(decoding::cases(directory, context)?);
         cases.extend(training::cases(directory, context)?);
         for case in cases {
@@ -126,9 +128,9 @@ mod tests {
 
     #[test]
     fn what_is_no_number_does_not_pass() {
-        assert!(Case::logits(1e-4).passes());
-        assert!(!Case::logits(1.1e-4).passes());
-        assert!(!Case::logits(f64::NAN).passes());
+        assert!(Case::absolute("logits", 1e-4).passes());
+        assert!(!Case::absolute("logits", 1.1e-4).passes());
+        assert!(!Case::absolute("logits", f64::NAN).passes());
         assert!(!Case::ids("greedy ids", 1).passes());
     }
 }

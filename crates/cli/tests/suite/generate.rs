@@ -117,7 +117,12 @@ pub(crate) fn each_sample_is_a_line_of_its_own(program: Program) {
     }
     // The first of several samples is the text that comes alone.
     let alone = sampled(program, "7", "--max-new-tokens 20").json();
-    assert_eq!(alone, lines[0]);
+    for key in ["text", "prompt_ids", "ids", "finish"] {
+        assert_eq!(alone[key], lines[0][key], "{key}");
+    }
+    // The same up to rounding: a batch of two is summed up in another order.
+    let score = |line: &Value| line["score"].as_f64().expect("a score");
+    assert!((score(&alone) - score(&lines[0])).abs() < 1e-4);
 }
 
 pub(crate) fn a_streamed_text_is_the_text_that_json_gives(program: Program) {

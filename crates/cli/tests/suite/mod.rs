@@ -5,9 +5,11 @@ pub(crate) mod bad_files;
 pub(crate) mod bad_input;
 pub(crate) mod bad_models;
 pub(crate) mod bad_options;
+pub(crate) mod bench;
 pub(crate) mod forward;
 pub(crate) mod generate;
 pub(crate) mod help;
+pub(crate) mod parity;
 pub(crate) mod plot;
 pub(crate) mod program;
 pub(crate) mod score;
@@ -20,11 +22,40 @@ use std::path::{Path, PathBuf};
 
 /// Makes each function of the suite a test of the program at a path. One that is left out here is dead code, which the
 /// compiler reports.
+///
+/// A program that takes long to start computing gives a reason why: then only what depends on the backend runs, and the
+/// rest waits for `cargo test -- --include-ignored`.
 macro_rules! tests {
-    ($program:expr) => {
-        suite::tests! { $program;
+    ($program:expr $(, slow: $reason:literal)?) => {
+        suite::tests! { @ backend $program; [];
             forward {
                 the_outputs_are_those_of_the_libraries_that_saved_the_models,
+            }
+            parity {
+                outputs_texts_gradients_and_training_are_those_of_the_references,
+                a_reference_that_is_not_met_is_a_numeric_failure,
+            }
+            train {
+                a_run_leaves_its_recipe_models_metrics_and_picture,
+            }
+            generate {
+                a_streamed_text_is_the_text_that_json_gives,
+            }
+            translate {
+                a_file_gets_what_standard_output_would,
+            }
+            plot {
+                one_run_and_two_runs_make_a_picture,
+            }
+            help {
+                every_command_shows_examples,
+                without_arguments_the_usage_is_shown_and_the_exit_code_is_2,
+                devices_are_listed_the_default_one_first,
+                a_completion_script_is_for_the_program,
+            }
+        }
+        suite::tests! { @ command $program; [$(#[ignore = $reason])?];
+            forward {
                 without_a_reference_there_is_no_difference,
             }
             generate {
@@ -32,11 +63,9 @@ macro_rules! tests {
                 beam_texts_and_scores_are_those_of_hugging_face,
                 one_seed_gives_one_text_and_another_seed_another,
                 each_sample_is_a_line_of_its_own,
-                a_streamed_text_is_the_text_that_json_gives,
                 a_translation_does_not_repeat_its_source,
             }
             train {
-                a_run_leaves_its_recipe_models_metrics_and_picture,
                 one_seed_trains_one_model_to_the_last_bit,
                 a_model_that_was_trained_can_be_inspected,
                 a_run_shows_where_it_is_unless_it_is_told_to_be_quiet,
@@ -48,36 +77,38 @@ macro_rules! tests {
             }
             translate {
                 every_line_has_its_translation_even_an_empty_one,
-                a_file_gets_what_standard_output_would,
                 the_size_of_a_batch_changes_nothing,
             }
-            plot {
-                one_run_and_two_runs_make_a_picture,
+            bench {
+                training_steps_are_timed_without_data,
             }
             bad_input {
                 what_a_user_gets_wrong_is_named_with_its_exit_code,
             }
-            help {
-                every_command_shows_examples,
-                without_arguments_the_usage_is_shown_and_the_exit_code_is_2,
-                devices_are_listed_the_default_one_first,
-                a_completion_script_is_for_the_program,
-            }
         }
     };
-    ($program:expr; $($file:ident { $($test:ident),* $(,)? })*) => {
-        $(mod $file {
-            use super::suite;
-            $(
-                #[test]
-                fn $test() {
-                    suite::$file::$test(suite::program::Program::at($program));
-                }
-            )*
-        })*
+    (@ $group:ident $program:expr; $attributes:tt; $($file:ident { $($test:ident),* $(,)? })*) => {
+        mod $group {
+            $(mod $file {
+                use super::super::suite;
+                $(suite::test! { $program; $attributes; $file $test })*
+            })*
+        }
     };
 }
 pub(crate) use tests;
+
+/// One test of [`tests`].
+macro_rules! test {
+    ($program:expr; [$($attribute:tt)*]; $file:ident $test:ident) => {
+        #[test]
+        $($attribute)*
+        fn $test() {
+            suite::$file::$test(suite::program::Program::at($program));
+        }
+    };
+}
+pub(crate) use test;
 
 /// A model of the fixtures with its reference: `gpt2`, `marian`, `torch-transformer`.
 pub(crate) fn fixture(name: &str) -> PathBuf {

@@ -27,21 +27,29 @@ pub(super) fn cases<P: Platform>(
         if inputs.has(tensor) {
             let loaded = open(directory, context)?;
             let expected = inputs.rows(tensor)?;
-            let n_different = differing(&loaded, &inputs, &expected, strategy, context)?;
+            let (n_different, scores) = differing(&loaded, &inputs, &expected, strategy, context)?;
             cases.push(Case::ids(case, n_different));
+            let expected_scores = format!("{tensor}_score");
+            if inputs.has(&expected_scores) {
+                let expected = inputs.get(&expected_scores, 1)?.iter::<f64>();
+                let differences = expected.zip(scores).map(|(a, b)| (a - b).abs());
+                let largest = differences.fold(0.0, |a, b| if a >= b { a } else { b });
+                cases.push(Case::absolute("beam scores", largest));
+            }
         }
     }
     Ok(cases)
 }
 
-/// How many places of all texts differ from the reference's, a missing or additional token counting as one.
+/// How many places of all texts differ from the reference's, a missing or additional token counting as one; and the
+/// scores of the texts.
 fn differing<P: Platform>(
     loaded: &Loaded<Inference<P>>,
     inputs: &Inputs<'_>,
     expected: &[Vec<i64>],
     strategy: Strategy,
     context: &Context<P>,
-) -> Result<usize, CliError> {
+) -> Result<(usize, Vec<f64>), CliError> {
     let writer = loaded.writer("parity")?;
     let options = |n_before: usize| DecodeOptions {
         strategy,
@@ -91,7 +99,11 @@ fn differing<P: Platform>(
             .count();
         unequal + found.len().abs_diff(expected.len())
     });
-    Ok(different.sum::<usize>() + found.len().abs_diff(expected.len()))
+    let n_different = different.sum::<usize>() + found.len().abs_diff(expected.len());
+    let scores = found
+        .iter()
+        .filter_map(|texts| texts.first().map(|text| text.score));
+    Ok((n_different, scores.collect()))
 }
 
 fn ids(rows: Vec<Vec<i64>>) -> Vec<Vec<TokenId>> {
