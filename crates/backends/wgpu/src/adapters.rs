@@ -4,6 +4,7 @@ use burn_wgpu::WgpuDevice;
 use burn_wgpu::graphics::{AutoGraphicsApi, GraphicsApi};
 use cubecl::future::block_on;
 use hearth_cli::{DeviceEntry, Unavailable};
+use std::path::PathBuf;
 use wgpu::{AdapterInfo, Backend, DeviceType, Instance, InstanceDescriptor, RequestAdapterError};
 
 /// The adapters of the system's graphics API, the likely fastest kind first.
@@ -20,7 +21,7 @@ pub fn devices() -> Result<Vec<DeviceEntry<WgpuDevice>>, Unavailable> {
     let devices = named(adapters.iter().map(wgpu::Adapter::get_info));
     if devices.is_empty() {
         let answer = block_on(instance.request_adapter(&Default::default()));
-        return Err(unavailable(api, answer.err()));
+        return Err(unavailable(api, answer.err(), loader_is_there()));
     }
     Ok(devices)
 }
@@ -93,12 +94,16 @@ fn api_name(api: Backend) -> &'static str {
 }
 
 /// No adapter: because the API's library is missing, or because no driver offers one.
-fn unavailable(api: Backend, answer: Option<RequestAdapterError>) -> Unavailable {
-    // An API counts as active once its library is loaded and an instance of it made.
+fn unavailable(
+    api: Backend,
+    answer: Option<RequestAdapterError>,
+    loader_is_there: bool,
+) -> Unavailable {
+    // An API counts as active once an instance of it is made, which a Vulkan loader without a driver refuses.
     let loaded = match answer {
         Some(RequestAdapterError::NotFound {
             active_backends, ..
-        }) => active_backends.contains(api.into()),
+        }) => active_backends.contains(api.into()) || loader_is_there,
         _ => true,
     };
     let name = api_name(api);
@@ -123,6 +128,19 @@ fn unavailable(api: Backend, answer: Option<RequestAdapterError>) -> Unavailable
         problem,
         remedy: remedy.to_owned(),
     }
+}
+
+/// Whether the library that finds Vulkan's drivers lies where Linux has libraries.
+fn loader_is_there() -> bool {
+    let usual = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64"];
+    let usual = usual.map(PathBuf::from);
+    // Debian's folders by architecture, such as /usr/lib/x86_64-linux-gnu.
+    let by_architecture = std::fs::read_dir("/usr/lib").into_iter().flatten();
+    let by_architecture = by_architecture.filter_map(|entry| Some(entry.ok()?.path()));
+    let searched = std::env::var_os("LD_LIBRARY_PATH");
+    let searched = searched.iter().flat_map(std::env::split_paths);
+    let mut folders = usual.into_iter().chain(by_architecture).chain(searched);
+    folders.any(|folder| folder.join("libvulkan.so.1").is_file())
 }
 
 #[cfg(test)]
@@ -174,8 +192,9 @@ mod tests {
             no_adapter_backends: wgpu::Backends::empty(),
             incompatible_surface_backends: wgpu::Backends::empty(),
         };
-        let without_loader = unavailable(Backend::Vulkan, Some(answer(wgpu::Backends::empty())));
-        let without_driver = unavailable(Backend::Vulkan, Some(answer(wgpu::Backends::VULKAN)));
+        let nothing = || Some(answer(wgpu::Backends::empty()));
+        let without_loader = unavailable(Backend::Vulkan, nothing(), false);
+        let without_driver = unavailable(Backend::Vulkan, nothing(), true);
         assert!(without_loader.problem.contains("no Vulkan loader"));
         assert!(without_driver.problem.contains("no driver"));
         assert!(without_driver.remedy.contains("mesa-vulkan-drivers"));
