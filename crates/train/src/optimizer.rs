@@ -101,7 +101,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Kind<M, B> {
 mod tests {
     use super::*;
     use burn::backend::Autodiff;
-    use burn::nn::{Linear, LinearConfig};
+    use burn::nn::{Initializer, Linear, LinearConfig};
     use burn::tensor::Tensor;
     use burn_flex::Flex;
 
@@ -114,6 +114,13 @@ mod tests {
             clip_norm: 0.0,
             ..TrainRecipe::default()
         }
+    }
+
+    /// One weight and one bias, both 1: far enough from zero that no step of these tests crosses it.
+    fn layer() -> Linear<TestBackend> {
+        LinearConfig::new(1, 1)
+            .with_initializer(Initializer::Ones)
+            .init(&Default::default())
     }
 
     fn weight(layer: &Linear<TestBackend>) -> f32 {
@@ -132,7 +139,7 @@ mod tests {
             OptimizerKind::Sgd,
         ] {
             let device = Default::default();
-            let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&device);
+            let layer = layer();
             let (before_weight, before_bias) = (weight(&layer), bias(&layer));
             // A loss that no parameter changes: only decay moves anything.
             let x = Tensor::<TestBackend, 2>::zeros([1, 1], &device);
@@ -148,7 +155,7 @@ mod tests {
     #[test]
     fn adamw_takes_the_step_that_the_paper_says() {
         let device = Default::default();
-        let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&device);
+        let layer = layer();
         let (before_weight, before_bias) = (f64::from(weight(&layer)), f64::from(bias(&layer)));
         let loss = layer
             .forward(Tensor::<TestBackend, 2>::ones([1, 1], &device))
@@ -165,7 +172,7 @@ mod tests {
     #[test]
     fn a_gradient_that_is_not_finite_changes_nothing() {
         let device = Default::default();
-        let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&device);
+        let layer = layer();
         let before = weight(&layer);
         let x = Tensor::<TestBackend, 2>::full([1, 1], f32::INFINITY, &device);
         let loss = layer.forward(x).sum();
