@@ -14,7 +14,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use hearth::backend::{Selected, device};
 //! use hearth::burn::tensor::{Int, Tensor};
-//! use hearth::model::GptConfig;
+//! use hearth::model::{GptConfig, LanguageModel};
 //!
 //! let device = device()?;
 //! let gpt = GptConfig::tiny(65).init::<Selected>(&device);

@@ -1,6 +1,6 @@
 //! The architectures that a model directory can hold.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::backend::Backend;
 use hearth_model::{
     ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt, GptConfig,
@@ -10,64 +10,108 @@ use serde::{Deserialize, Serialize};
 
 use crate::parameters::{Parameter, parameters};
 
-/// What a [`Model`] is made from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ModelConfig {
+/// The table of architectures: everything that is the same for each of them.
+macro_rules! architectures {
+    ($($(#[doc = $doc:literal])* $name:ident($model:ident, $config:ident) = $key:literal,)*) => {
+        /// What a [`Model`] is made from.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum ModelConfig {
+            $($(#[doc = $doc])* $name($config),)*
+        }
+
+        /// A model of any architecture that a model directory can hold.
+        #[derive(Debug, Clone)]
+        #[allow(
+            clippy::large_enum_variant,
+            reason = "there is one a directory, and it is taken apart at once"
+        )]
+        pub enum Model<B: Backend> {
+            $($(#[doc = $doc])* $name($model<B>),)*
+        }
+
+        impl ModelConfig {
+            /// Whether a model can be made from these numbers.
+            pub fn validate(&self) -> Result<(), ConfigError> {
+                match self {
+                    $(Self::$name(config) => config.validate(),)*
+                }
+            }
+
+            /// The name of the architecture, as it stands in a `hearth` config.
+            pub fn architecture(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $key,)*
+                }
+            }
+
+            /// A model with freshly drawn weights.
+            ///
+            /// # Panics
+            /// If the config does not [`validate`](Self::validate).
+            pub fn init<B: Backend>(&self, device: &B::Device) -> Model<B> {
+                match self.skeleton(device) {
+                    $(Model::$name(model) => Model::$name(materialise(model)),)*
+                }
+            }
+
+            /// A model whose parameters are not drawn until they are first used: what a loader fills in.
+            ///
+            /// # Panics
+            /// If the config does not [`validate`](Self::validate).
+            pub fn skeleton<B: Backend>(&self, device: &B::Device) -> Model<B> {
+                match self {
+                    $(Self::$name(config) => Model::$name(config.skeleton(device)),)*
+                }
+            }
+        }
+
+        impl<B: Backend> Model<B> {
+            /// Paths and shapes of the parameters; draws none that are not drawn yet.
+            pub fn parameters(&self) -> Vec<Parameter> {
+                match self {
+                    $(Self::$name(model) => parameters(model),)*
+                }
+            }
+
+            /// Shows each parameter to `visitor`.
+            pub fn visit(&self, visitor: &mut impl ModuleVisitor<B>) {
+                match self {
+                    $(Self::$name(model) => model.visit(visitor),)*
+                }
+            }
+
+            /// Puts what `mapper` makes of each parameter in its place.
+            pub fn map(self, mapper: &mut impl ModuleMapper<B>) -> Self {
+                match self {
+                    $(Self::$name(model) => Self::$name(model.map(mapper)),)*
+                }
+            }
+
+            /// Where the model lies. The backend's default device might not even exist on this machine.
+            pub(crate) fn device(&self) -> B::Device {
+                let devices = match self {
+                    $(Self::$name(model) => model.devices(),)*
+                };
+                devices.into_iter().next().unwrap_or_default()
+            }
+        }
+    };
+}
+
+architectures! {
     /// A decoder-only language model.
-    Gpt(GptConfig),
+    Gpt(Gpt, GptConfig) = "gpt",
     /// An encoder-decoder over tokens.
-    Transformer(TransformerConfig),
+    Transformer(Transformer, TransformerConfig) = "transformer",
     /// An encoder-decoder over vectors.
-    EncoderDecoder(EncoderDecoderConfig),
+    EncoderDecoder(EncoderDecoder, EncoderDecoderConfig) = "encoder-decoder",
 }
 
 impl ModelConfig {
-    /// Whether a model can be made from these numbers.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Gpt(config) => config.validate(),
-            Self::Transformer(config) => config.validate(),
-            Self::EncoderDecoder(config) => config.validate(),
-        }
-    }
-
-    /// The name of the architecture, as it stands in a `hearth` config.
-    pub fn architecture(&self) -> &'static str {
-        match self {
-            Self::Gpt(_) => "gpt",
-            Self::Transformer(_) => "transformer",
-            Self::EncoderDecoder(_) => "encoder-decoder",
-        }
-    }
-
     /// The number of tokens, where the model reads tokens.
     pub fn vocab(&self) -> Option<usize> {
         self.embedding().map(|embedding| embedding.vocab)
-    }
-
-    /// A model with freshly drawn weights.
-    ///
-    /// # Panics
-    /// If the config does not [`validate`](Self::validate).
-    pub fn init<B: Backend>(&self, device: &B::Device) -> Model<B> {
-        match self.skeleton(device) {
-            Model::Gpt(model) => Model::Gpt(materialise(model)),
-            Model::Transformer(model) => Model::Transformer(materialise(model)),
-            Model::EncoderDecoder(model) => Model::EncoderDecoder(materialise(model)),
-        }
-    }
-
-    /// A model whose parameters are not drawn until they are first used: what a loader fills in.
-    ///
-    /// # Panics
-    /// If the config does not [`validate`](Self::validate).
-    pub fn skeleton<B: Backend>(&self, device: &B::Device) -> Model<B> {
-        match self {
-            Self::Gpt(config) => Model::Gpt(config.skeleton(device)),
-            Self::Transformer(config) => Model::Transformer(config.skeleton(device)),
-            Self::EncoderDecoder(config) => Model::EncoderDecoder(config.skeleton(device)),
-        }
     }
 
     /// Paths and shapes of the model's parameters; computes no table of positions, but one row of it.
@@ -105,42 +149,6 @@ impl ModelConfig {
             Self::Transformer(config) => (Some(&config.encoder), &config.decoder),
             Self::EncoderDecoder(config) => (Some(&config.encoder), &config.decoder),
         }
-    }
-}
-
-/// A model of any architecture that a model directory can hold.
-#[derive(Debug, Clone)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one a directory, and it is taken apart at once"
-)]
-pub enum Model<B: Backend> {
-    /// A decoder-only language model.
-    Gpt(Gpt<B>),
-    /// An encoder-decoder over tokens.
-    Transformer(Transformer<B>),
-    /// An encoder-decoder over vectors.
-    EncoderDecoder(EncoderDecoder<B>),
-}
-
-impl<B: Backend> Model<B> {
-    /// Paths and shapes of the parameters; draws none that are not drawn yet.
-    pub fn parameters(&self) -> Vec<Parameter> {
-        match self {
-            Self::Gpt(model) => parameters(model),
-            Self::Transformer(model) => parameters(model),
-            Self::EncoderDecoder(model) => parameters(model),
-        }
-    }
-
-    /// Where the model lies. The backend's default device might not even exist on this machine.
-    pub(crate) fn device(&self) -> B::Device {
-        let devices = match self {
-            Self::Gpt(model) => model.devices(),
-            Self::Transformer(model) => model.devices(),
-            Self::EncoderDecoder(model) => model.devices(),
-        };
-        devices.into_iter().next().unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "a table for people")]
 
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
-use hearth_model::{Autoregressive, Gpt, GptConfig, GptState, StackSize};
+use hearth_model::{Autoregressive, Gpt, GptConfig, GptState, LanguageModel, StackSize};
 use std::time::Instant;
 
 const STEPS: usize = 24;

@@ -45,6 +45,6 @@ pub use decode::{Prompts, decode};
 pub use error::InferError;
 pub use hearth_batch::PairTokens;
 pub use options::{BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent};
-pub use prompts::{generate, translate};
+pub use prompts::{TokenSource, generate, translate};
 pub use sampling::Distribution;
 pub use score::{Score, ScoreWindow, TokenScores, score_pairs, score_text};

@@ -1,13 +1,18 @@
-//! Prompts of different lengths become one batch, each architecture started in its way.
+//! Prompts and sources of different lengths become one batch, and start a model.
 
 use crate::decode::{Prompts, decode};
 use crate::error::{InferError, known_tokens};
 use crate::options::{DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent};
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::{Int, Tensor, backend::Backend};
 use hearth_batch::{Padded, PairTokens, Stream, derive_seed, pad_left, pad_right};
 use hearth_data::TokenId;
-use hearth_model::{Autoregressive, Gpt, Transformer};
+use hearth_model::{Conditional, LanguageModel};
 use std::ops::ControlFlow;
+
+/// A model whose source is made of tokens.
+pub trait TokenSource<B: Backend>: Conditional<B, Source = Tensor<B, 2, Int>> {}
+
+impl<B: Backend, M: Conditional<B, Source = Tensor<B, 2, Int>>> TokenSource<B> for M {}
 
 /// Continues each prompt; prompts may differ in length.
 ///
@@ -16,39 +21,45 @@ use std::ops::ControlFlow;
 ///
 /// - `on_token`: see [`decode`]
 /// - returns the hypotheses of each prompt, best first
-pub fn generate<B: Backend>(
-    gpt: &Gpt<B>,
+pub fn generate<B: Backend, M: LanguageModel<B>>(
+    model: &M,
     prompts: &[Vec<TokenId>],
     options: &DecodeOptions,
     device: &B::Device,
     on_token: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
 ) -> Result<Vec<Vec<Hypothesis>>, InferError> {
-    check("prompt", prompts, gpt.vocab())?;
+    check("prompt", prompts, model.vocab())?;
     if prompts.is_empty() {
         return Ok(Vec::new());
     }
     // Left padding: the last token of every prompt stands in the last column. Hidden, so any id will do.
     let (tokens, n_hidden) = pad_left(prompts, 0, device);
-    let state = gpt.start(&n_hidden);
-    let mut texts = decode(gpt, state, Prompts { tokens, n_hidden }, options, on_token)?;
+    let state = model.start(&n_hidden);
+    let mut texts = decode(
+        model,
+        state,
+        Prompts { tokens, n_hidden },
+        options,
+        on_token,
+    )?;
     for (row, (prompt, texts)) in prompts.iter().zip(&mut texts).enumerate() {
         if let [text] = texts.as_mut_slice() {
-            go_on(gpt, (row, prompt), text, options, device, on_token)?;
+            go_on(model, (row, prompt), text, options, device, on_token)?;
         }
     }
     Ok(texts)
 }
 
 /// Lengthens a text that has filled the model's positions, a window at a time.
-fn go_on<B: Backend>(
-    gpt: &Gpt<B>,
+fn go_on<B: Backend, M: LanguageModel<B>>(
+    model: &M,
     (row, prompt): (usize, &[TokenId]),
     text: &mut Hypothesis,
     options: &DecodeOptions,
     device: &B::Device,
     on_token: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
 ) -> Result<(), InferError> {
-    let n_kept = gpt.max_positions() / 2;
+    let n_kept = model.max_positions() / 2;
     let mut window = 0;
     while text.finish == Finish::Context && n_kept > 0 {
         window += 1;
@@ -77,9 +88,9 @@ fn go_on<B: Backend>(
             }),
             event => on_token(event),
         };
-        let state = gpt.start(&n_hidden);
+        let state = model.start(&n_hidden);
         let more = decode(
-            gpt,
+            model,
             state,
             Prompts { tokens, n_hidden },
             &options,
@@ -101,8 +112,8 @@ fn go_on<B: Backend>(
 /// - `pad`: the id that fills short sources up; hidden from the model
 /// - `on_token`: see [`decode`]
 /// - returns the hypotheses of each source, best first
-pub fn translate<B: Backend>(
-    model: &Transformer<B>,
+pub fn translate<B: Backend, M: TokenSource<B>>(
+    model: &M,
     sources: &[Vec<TokenId>],
     special: PairTokens,
     options: &DecodeOptions,
@@ -121,15 +132,15 @@ pub fn translate<B: Backend>(
 }
 
 /// Sources as one batch, padded on the right.
-pub(crate) fn source_batch<B: Backend>(
-    model: &Transformer<B>,
+pub(crate) fn source_batch<B: Backend, M: TokenSource<B>>(
+    model: &M,
     sources: &[&[TokenId]],
     pad: TokenId,
     device: &B::Device,
 ) -> Result<Padded<B>, InferError> {
-    check("source", sources, model.vocab())?;
-    known_tokens(&[pad], model.vocab())?;
-    not_longer("source", sources, model.max_positions())?;
+    check("source", sources, model.source_vocab())?;
+    known_tokens(&[pad], model.source_vocab())?;
+    not_longer("source", sources, model.max_source_positions())?;
     Ok(pad_right(sources, pad, device))
 }
 

@@ -2,11 +2,11 @@
 
 use crate::error::{InferError, known_tokens, option};
 use crate::logits::to_floats;
-use crate::prompts::{not_longer, source_batch};
+use crate::prompts::{TokenSource, not_longer, source_batch};
 use burn::tensor::{Tensor, backend::Backend, s};
 use hearth_batch::{PairTokens, pad_right};
 use hearth_data::TokenId;
-use hearth_model::{Autoregressive, Gpt, Transformer, next_token_loss};
+use hearth_model::{Autoregressive, LanguageModel, next_token_loss};
 use std::ops::AddAssign;
 
 /// The likelihood of one text, token by token.
@@ -69,8 +69,8 @@ pub struct ScoreWindow {
 /// Scores one text. Every token but the first is predicted exactly once.
 ///
 /// - `batch`: how many windows are evaluated at once
-pub fn score_text<B: Backend>(
-    gpt: &Gpt<B>,
+pub fn score_text<B: Backend, M: LanguageModel<B>>(
+    model: &M,
     ids: &[TokenId],
     window: ScoreWindow,
     batch: usize,
@@ -78,7 +78,7 @@ pub fn score_text<B: Backend>(
 ) -> Result<TokenScores, InferError> {
     let ScoreWindow { context, stride } = window;
     option(
-        (1..=gpt.max_positions()).contains(&context),
+        (1..=model.max_positions()).contains(&context),
         "context",
         context as f64,
         "at least 1 and at most the model's positions",
@@ -90,12 +90,16 @@ pub fn score_text<B: Backend>(
         "at least 1 and at most the context",
     )?;
     option(batch > 0, "batch", batch as f64, "at least 1")?;
-    known_tokens(ids, gpt.vocab())?;
+    known_tokens(ids, model.vocab())?;
     let windows = windows(ids, window);
     let mut log_probs = Vec::with_capacity(ids.len().saturating_sub(1));
     for rows in windows.chunks(batch) {
-        let state = gpt.start(&vec![0; rows.len()]);
-        log_probs.extend(score_rows(gpt, state, rows, device)?.into_iter().flatten());
+        let state = model.start(&vec![0; rows.len()]);
+        log_probs.extend(
+            score_rows(model, state, rows, device)?
+                .into_iter()
+                .flatten(),
+        );
     }
     Ok(TokenScores { log_probs })
 }
@@ -128,8 +132,8 @@ fn windows(ids: &[TokenId], window: ScoreWindow) -> Vec<Row> {
 ///
 /// - `pairs`: sources and targets; lengths may differ. They are evaluated as one batch.
 /// - returns the scores of each target, one a token
-pub fn score_pairs<B: Backend>(
-    model: &Transformer<B>,
+pub fn score_pairs<B: Backend, M: TokenSource<B>>(
+    model: &M,
     pairs: &[(Vec<TokenId>, Vec<TokenId>)],
     special: PairTokens,
     device: &B::Device,

@@ -1,6 +1,6 @@
-//! The one trait by which decoders and scorers know a model.
+//! The traits by which decoders and scorers know a model: how it is stepped, and how it is started.
 
-use burn::tensor::{Int, Tensor, backend::Backend, s};
+use burn::tensor::{Bool, Int, Tensor, backend::Backend, s};
 
 /// A model of `p(x) = Π p(x_t | x_<t)`.
 ///
@@ -45,6 +45,59 @@ pub trait Autoregressive<B: Backend> {
         let hidden = self.decode(tokens, state);
         let last = hidden.slice(s![.., seq - 1..seq, ..]);
         self.logits(last).reshape([batch, self.vocab()])
+    }
+}
+
+/// A model that reads nothing but the tokens it writes.
+pub trait LanguageModel<B: Backend>: Autoregressive<B> {
+    /// The state before the first token.
+    ///
+    /// - `n_hidden`: one number a row of the batch, how many columns of left padding its first tokens are; `[0]` for a
+    ///   single row without any
+    fn start(&self, n_hidden: &[usize]) -> Self::State;
+
+    /// Predicts behind every position of whole sequences that start at position 0. Padding belongs at the end.
+    ///
+    /// - `tokens`: `[batch, seq]`
+    /// - returns `[batch, seq, vocab]`
+    fn forward(&self, tokens: Tensor<B, 2, Int>) -> Tensor<B, 3> {
+        let [batch, _] = tokens.dims();
+        self.step(tokens, &mut self.start(&vec![0; batch]))
+    }
+}
+
+/// A model that reads a source before it writes a target.
+pub trait Conditional<B: Backend>: Autoregressive<B> {
+    /// What is read: tokens `[batch, source_seq]`, or vectors `[batch, source_seq, d_source]`.
+    type Source;
+
+    /// Reads the source; the state before the first target token.
+    ///
+    /// - `padding_mask`: `[batch, source_seq]`, where the source is padding, which belongs at its end
+    fn start(&self, source: Self::Source, padding_mask: Option<Tensor<B, 2, Bool>>) -> Self::State;
+
+    /// Predicts behind every position of the target.
+    ///
+    /// - `padding_mask`: `[batch, source_seq]`, where the source is padding, which belongs at its end
+    /// - `target`: `[batch, target_seq]`, starting with the start token; padding belongs at the end
+    /// - returns `[batch, target_seq, vocab]`
+    fn forward(
+        &self,
+        source: Self::Source,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+        target: Tensor<B, 2, Int>,
+    ) -> Tensor<B, 3> {
+        self.step(target, &mut self.start(source, padding_mask))
+    }
+
+    /// Number of tokens that a source may be made of, where it is made of tokens.
+    fn source_vocab(&self) -> usize {
+        self.vocab()
+    }
+
+    /// The longest source that can be read.
+    fn max_source_positions(&self) -> usize {
+        self.max_positions()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The decoder-only Transformer. Radford et al. 2018, 2019.
 
-use crate::autoregressive::{Autoregressive, DecodingState};
+use crate::autoregressive::{Autoregressive, DecodingState, LanguageModel};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
 use crate::error::{ConfigError, cross_attention};
 use crate::initialisation::{Initialisation, materialise};
@@ -121,31 +121,21 @@ pub struct Gpt<B: Backend> {
     head: Head<B>,
 }
 
-impl<B: Backend> Gpt<B> {
-    /// Predicts behind every position of whole sequences that start at position 0. Padding belongs at the end, where
-    /// causality hides it.
-    ///
-    /// - `tokens`: `[batch, seq]`
-    /// - returns `[batch, seq, vocab]`
-    ///
-    /// # Panics
-    /// If `seq` exceeds the model's positions.
-    pub fn forward(&self, tokens: Tensor<B, 2, Int>) -> Tensor<B, 3> {
-        let [_, seq] = tokens.dims();
-        let mask = Mask::causal(seq, seq, &tokens.device());
-        let x = self.embedding.forward(tokens, 0, &[0]);
-        self.logits(self.decoder.forward(x, &mask, None))
-    }
-
-    /// The state before the first token.
-    ///
-    /// - `n_hidden`: one number a row of the batch, how many columns of left padding its first tokens are; `[0]` for a
-    ///   single row without any
-    pub fn start(&self, n_hidden: &[usize]) -> GptState<B> {
+impl<B: Backend> LanguageModel<B> for Gpt<B> {
+    fn start(&self, n_hidden: &[usize]) -> GptState<B> {
         GptState {
             stack: self.decoder.start(n_hidden, None),
             device: self.devices().into_iter().next().unwrap_or_default(),
         }
+    }
+
+    /// # Panics
+    /// If `seq` exceeds the model's positions.
+    fn forward(&self, tokens: Tensor<B, 2, Int>) -> Tensor<B, 3> {
+        let [_, seq] = tokens.dims();
+        let mask = Mask::causal(seq, seq, &tokens.device());
+        let x = self.embedding.forward(tokens, 0, &[0]);
+        self.logits(self.decoder.forward(x, &mask, None))
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! use burn_flex::Flex;
 //! use burn::tensor::{Int, Tensor};
-//! use hearth_model::{Autoregressive, Gpt, GptConfig};
+//! use hearth_model::{Autoregressive, Gpt, GptConfig, LanguageModel};
 //!
 //! let device = Default::default();
 //! let gpt: Gpt<Flex> = GptConfig::tiny(65).init(&device);
@@ -40,7 +40,7 @@ mod transformer;
 
 pub use activation::Activation;
 pub use attention::{Attention, KeyValue};
-pub use autoregressive::{Autoregressive, DecodingState};
+pub use autoregressive::{Autoregressive, Conditional, DecodingState, LanguageModel};
 pub use cache::KeyValueCache;
 pub use embedding::{EmbeddingConfig, Head, TokenEmbedding};
 pub use error::ConfigError;

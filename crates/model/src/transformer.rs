@@ -1,6 +1,6 @@
 //! The encoder-decoder Transformer. Vaswani et al. 2017 <https://arxiv.org/abs/1706.03762>.
 
-use crate::autoregressive::{Autoregressive, DecodingState};
+use crate::autoregressive::{Autoregressive, Conditional, DecodingState};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
 use crate::error::{ConfigError, cross_attention};
 use crate::gpt::same_width;
@@ -228,6 +228,23 @@ impl<B: Backend> EncoderDecoder<B> {
         self.decoder.forward(target, &mask, Some(&memory))
     }
 
+    /// Reads the source; the state before the first position of the target.
+    ///
+    /// - `source`: `[batch, source_seq, d_model]`
+    /// - `padding_mask`: `[batch, source_seq]`
+    pub fn start(
+        &self,
+        source: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> TransformerState<B> {
+        let ([batch, _, _], device) = (source.dims(), source.device());
+        let memory = self.memory(source, padding_mask);
+        TransformerState {
+            stack: self.decoder.start(&vec![0; batch], Some(memory)),
+            device,
+        }
+    }
+
     fn memory(&self, source: Tensor<B, 3>, padding_mask: Option<Tensor<B, 2, Bool>>) -> Memory<B> {
         let encoded = self.encode(source, padding_mask.clone());
         self.decoder.memory(encoded, padding_mask)
@@ -242,17 +259,21 @@ pub struct Transformer<B: Backend> {
     head: Head<B>,
 }
 
-impl<B: Backend> Transformer<B> {
-    /// Predicts behind every position of the target.
-    ///
-    /// - `source`: `[batch, source_seq]`
-    /// - `padding_mask`: `[batch, source_seq]`, where the source is padding
-    /// - `target`: `[batch, target_seq]`, starting with the start token; padding belongs at the end
-    /// - returns `[batch, target_seq, vocab]`
-    ///
-    /// # Panics
-    /// If a side exceeds the model's positions.
-    pub fn forward(
+/// # Panics
+/// If a side exceeds the model's positions.
+impl<B: Backend> Conditional<B> for Transformer<B> {
+    type Source = Tensor<B, 2, Int>;
+
+    fn start(
+        &self,
+        source: Tensor<B, 2, Int>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> TransformerState<B> {
+        let source = self.embedding.forward(source, 0, &[0]);
+        self.stacks.start(source, padding_mask)
+    }
+
+    fn forward(
         &self,
         source: Tensor<B, 2, Int>,
         padding_mask: Option<Tensor<B, 2, Bool>>,
@@ -261,28 +282,6 @@ impl<B: Backend> Transformer<B> {
         let source = self.embedding.forward(source, 0, &[0]);
         let target = self.embedding.forward(target, 0, &[0]);
         self.logits(self.stacks.forward(source, target, padding_mask))
-    }
-
-    /// Reads the source; the state before the first target token.
-    ///
-    /// - `source`: `[batch, source_seq]`
-    /// - `padding_mask`: `[batch, source_seq]`
-    ///
-    /// # Panics
-    /// If the source exceeds the model's positions.
-    pub fn start(
-        &self,
-        source: Tensor<B, 2, Int>,
-        padding_mask: Option<Tensor<B, 2, Bool>>,
-    ) -> TransformerState<B> {
-        let ([batch, _], device) = (source.dims(), source.device());
-        let memory = self
-            .stacks
-            .memory(self.embedding.forward(source, 0, &[0]), padding_mask);
-        TransformerState {
-            stack: self.stacks.decoder.start(&vec![0; batch], Some(memory)),
-            device,
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use hearth_hub::{Model, read_tensors, write_tensors};
-use hearth_model::Autoregressive;
+use hearth_model::{Autoregressive, Conditional, LanguageModel};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
@@ -122,11 +122,7 @@ pub(crate) fn fill<B: Backend>(
         device,
         error: None,
     };
-    let model = match model {
-        Model::Gpt(model) => Model::Gpt(model.map(&mut filler)),
-        Model::Transformer(model) => Model::Transformer(model.map(&mut filler)),
-        Model::EncoderDecoder(model) => Model::EncoderDecoder(model.map(&mut filler)),
-    };
+    let model = model.map(&mut filler);
     match filler.error {
         None => Ok(model),
         Some(error) => Err(error),
@@ -183,11 +179,7 @@ pub(crate) fn save<B: Backend>(
     path: &Path,
 ) -> Result<(), HubError> {
     let mut collector = Collector::default();
-    match model {
-        Model::Gpt(model) => model.visit(&mut collector),
-        Model::Transformer(model) => model.visit(&mut collector),
-        Model::EncoderDecoder(model) => model.visit(&mut collector),
-    }
+    model.visit(&mut collector);
     let placements = place(table, &model.parameters()).map_err(|missing| HubError::OtherModel {
         path: path.into(),
         missing: Vec::new(),

@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use hearth_hub::{Model, ModelDirectory};
+use hearth_model::{Conditional, LanguageModel};
 
 use crate::support::{Reference, fixture, max_difference};
 

@@ -10,6 +10,7 @@ use hearth_data::TokenId;
 use hearth_infer::{
     InferError, Score, ScoreWindow, Strategy, generate, score_pairs, score_text, translate,
 };
+use hearth_model::{Conditional, LanguageModel};
 
 on_both_backends!(
     a_short_text_scores_what_the_hand_finds,

@@ -3,7 +3,7 @@
 use crate::support::{assert_close, floats, gpt, ids, on_both_backends, row, transformer};
 use burn::tensor::{Bool, Tensor, backend::Backend, s};
 use hearth_data::TokenId;
-use hearth_model::{Autoregressive, DecodingState};
+use hearth_model::{Autoregressive, Conditional, DecodingState, LanguageModel};
 use proptest::prelude::*;
 
 on_both_backends!(

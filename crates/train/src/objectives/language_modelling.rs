@@ -5,7 +5,7 @@ use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{CausalBatch, TextWindows};
 use hearth_hub::Model;
-use hearth_model::{Gpt, TokenLoss};
+use hearth_model::{Gpt, LanguageModel, TokenLoss};
 
 /// Next-token prediction on windows of text.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{PairBatch, PairBatches};
 use hearth_hub::Model;
-use hearth_model::{TokenLoss, Transformer};
+use hearth_model::{Conditional, TokenLoss, Transformer};
 
 /// Next-token prediction on sentence pairs.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 use hearth_hub::Model;
-use hearth_model::Autoregressive;
+use hearth_model::{Autoregressive, Conditional, LanguageModel};
 use std::path::Path;
 
 /// None for a model over vectors.

@@ -10,7 +10,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, ElementConversion, Int, Tensor, TensorData};
 use hearth_hub::{Model, ModelDirectory, read_tensors};
-use hearth_model::{Autoregressive, TokenLoss};
+use hearth_model::{Autoregressive, Conditional, LanguageModel, TokenLoss};
 use hearth_train::{ParameterOptimizer, TrainRecipe};
 use serde_json::Value;
 use std::collections::BTreeMap;
