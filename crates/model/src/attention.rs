@@ -6,13 +6,15 @@
 
 use crate::initialisation::{WeightInitialisers, linear};
 use crate::mask::Mask;
+use crate::rotary::Rotation;
+use crate::stack::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::module::attention as fused_attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor, backend::Backend, s};
 
-/// Keys and values of one attention layer, split into heads: `[batch, n_heads, seq, d_head]` each.
+/// Keys and values of one attention layer, split into heads: `[batch, n_kv_heads, seq, d_head]` each.
 #[derive(Debug, Clone)]
 pub struct KeyValue<B: Backend> {
     /// What queries are compared with.
@@ -44,10 +46,10 @@ impl<B: Backend> KeyValue<B> {
     /// channel, so that no backend has to turn them for each query.
     pub(crate) fn join(parts: Vec<Self>) -> Self {
         let seq: usize = parts.iter().map(Self::seq).sum();
-        let [batch, n_heads, _, d_head] = parts[0].key.dims();
+        let [batch, n_kv_heads, _, d_head] = parts[0].key.dims();
         let device = parts[0].key.device();
-        let mut keys = Tensor::zeros([batch, n_heads, d_head, seq], &device);
-        let mut values = Tensor::zeros([batch, n_heads, seq, d_head], &device);
+        let mut keys = Tensor::zeros([batch, n_kv_heads, d_head, seq], &device);
+        let mut values = Tensor::zeros([batch, n_kv_heads, seq, d_head], &device);
         let mut start = 0;
         for part in parts {
             let end = start + part.seq();
@@ -62,7 +64,8 @@ impl<B: Backend> KeyValue<B> {
     }
 }
 
-/// Multi-head attention with biases on all four projections.
+/// Multi-head attention. With fewer heads of keys and values than of queries, each serves a group of these: Ainslie et al.
+/// 2023 <https://arxiv.org/abs/2305.13245>.
 #[derive(Module, Debug)]
 pub struct Attention<B: Backend> {
     query: Linear<B>,
@@ -71,43 +74,47 @@ pub struct Attention<B: Backend> {
     output: Linear<B>,
     dropout: Dropout,
     n_heads: usize,
+    n_kv_heads: usize,
 }
 
 impl<B: Backend> Attention<B> {
-    /// # Panics
-    /// If `d_model` is not divisible by `n_heads`.
     pub(crate) fn new(
-        size: AttentionSize,
+        config: &StackConfig,
         initialisers: &WeightInitialisers,
         device: &B::Device,
     ) -> Self {
-        let AttentionSize {
-            d_model,
-            n_heads,
-            dropout,
-        } = size;
-        assert!(
-            n_heads > 0 && d_model % n_heads == 0,
-            "d_model {d_model} is not divisible by n_heads {n_heads}"
-        );
-        let square = [d_model, d_model];
+        let (n_heads, n_kv_heads) = (config.n_heads, config.n_kv_heads());
+        let (d_model, d_head, biases) = (config.d_model, config.d_head(), config.biases);
+        let input = |n_heads: usize| {
+            let size = [d_model, n_heads * d_head];
+            linear(size, biases.attention_input, &initialisers.inner, device)
+        };
         Self {
-            query: linear(square, &initialisers.inner, device),
-            key: linear(square, &initialisers.inner, device),
-            value: linear(square, &initialisers.inner, device),
-            output: linear(square, &initialisers.residual, device),
-            dropout: DropoutConfig::new(dropout).init(),
+            query: input(n_heads),
+            key: input(n_kv_heads),
+            value: input(n_kv_heads),
+            output: linear(
+                [n_heads * d_head, d_model],
+                biases.attention_output,
+                &initialisers.residual,
+                device,
+            ),
+            dropout: DropoutConfig::new(config.attention_dropout).init(),
             n_heads,
+            n_kv_heads,
         }
     }
 
     /// Projects what may be looked at.
     ///
     /// - `x`: `[batch, key_seq, d_model]`
-    pub fn keys_values(&self, x: Tensor<B, 3>) -> KeyValue<B> {
+    /// - `rotation`: the angles of these positions, where they are rotary
+    pub fn keys_values(&self, x: Tensor<B, 3>, rotation: Option<&Rotation<B>>) -> KeyValue<B> {
+        let key = project(&self.key, x.clone());
+        let value = project(&self.value, x);
         KeyValue {
-            key: self.split_heads(project(&self.key, x.clone())),
-            value: self.split_heads(project(&self.value, x)),
+            key: split_heads(key, self.n_kv_heads, rotation),
+            value: split_heads(value, self.n_kv_heads, None),
         }
     }
 
@@ -115,15 +122,22 @@ impl<B: Backend> Attention<B> {
     ///
     /// - `x`: `[batch, query_seq, d_model]`
     /// - `memory`: one or several parts, whose positions follow one another
+    /// - `rotation`: the angles of the positions of `x`, where they are rotary
     /// - returns `[batch, query_seq, d_model]`
-    pub fn attend(&self, x: Tensor<B, 3>, memory: &[KeyValue<B>], mask: &Mask<B>) -> Tensor<B, 3> {
-        let [batch, query_seq, d_model] = x.dims();
-        let query = self.split_heads(project(&self.query, x));
+    pub fn attend(
+        &self,
+        x: Tensor<B, 3>,
+        memory: &[KeyValue<B>],
+        mask: &Mask<B>,
+        rotation: Option<&Rotation<B>>,
+    ) -> Tensor<B, 3> {
+        let [batch, query_seq, _] = x.dims();
+        let query = split_heads(project(&self.query, x), self.n_heads, rotation);
         // Fused kernels know no gradient; and for a single query they cost more than two small products, which read the
         // cache where it lies.
         let context = match memory {
             [memory] if query_seq > 1 && !B::ad_enabled(&query.device()) => {
-                let (key, value) = (memory.key.clone(), memory.value.clone());
+                let (key, value) = (self.repeat(&memory.key), self.repeat(&memory.value));
                 let options = AttentionModuleOptions {
                     is_causal: mask.is_causal(),
                     ..AttentionModuleOptions::default()
@@ -134,20 +148,25 @@ impl<B: Backend> Attention<B> {
             }
             _ => self.weigh(query, memory, mask),
         };
-        // [batch, n_heads, query_seq, d_head] -> [batch, query_seq, d_model]
-        let context = context.swap_dims(1, 2).reshape([batch, query_seq, d_model]);
-        project(&self.output, context)
+        // [batch, n_heads, query_seq, d_head] -> [batch, query_seq, n_heads * d_head]
+        let [_, n_heads, _, d_head] = context.dims();
+        let context = context.swap_dims(1, 2);
+        project(
+            &self.output,
+            context.reshape([batch, query_seq, n_heads * d_head]),
+        )
     }
 
     /// The equation as it stands, with dropout on the weights.
     fn weigh(&self, query: Tensor<B, 4>, memory: &[KeyValue<B>], mask: &Mask<B>) -> Tensor<B, 4> {
-        let [_, _, _, d_head] = query.dims();
-        let query = query.mul_scalar((d_head as f64).powf(-0.5));
+        let [_, _, query_seq, d_head] = query.dims();
+        let query = self.grouped(query.mul_scalar((d_head as f64).powf(-0.5)));
         let scores = memory
             .iter()
             .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
-        let (weights, total) = exponentials(mask.apply(concatenate(scores)));
-        let weights = self.dropout.forward(weights);
+        let scores = self.ungrouped(concatenate(scores), query_seq);
+        let (weights, total) = exponentials(mask.apply(scores));
+        let weights = self.grouped(self.dropout.forward(weights));
         let mut start = 0;
         let contexts = memory.iter().map(|part| {
             let end = start + part.seq();
@@ -162,23 +181,60 @@ impl<B: Backend> Attention<B> {
             .reduce(Tensor::add)
             .expect("there is a memory to look at");
         // Divided after the product: a context is narrower than the weights.
-        context / total
+        self.ungrouped(context, query_seq) / total
     }
 
-    /// `[batch, seq, d_model]` -> `[batch, n_heads, seq, d_head]`
-    fn split_heads(&self, x: Tensor<B, 3>) -> Tensor<B, 4> {
-        let [batch, seq, d_model] = x.dims();
-        x.reshape([batch, seq, self.n_heads, d_model / self.n_heads])
-            .swap_dims(1, 2)
+    /// The queries of a group as so many queries of the one head that serves them: no key and no value is repeated.
+    ///
+    /// - `x`: `[batch, n_heads, query_seq, width]`
+    /// - returns `[batch, n_kv_heads, n_heads / n_kv_heads * query_seq, width]`
+    fn grouped(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [batch, n_heads, query_seq, width] = x.dims();
+        match self.n_kv_heads {
+            n if n == n_heads => x,
+            n => x.reshape([batch, n, n_heads / n * query_seq, width]),
+        }
+    }
+
+    /// The inverse of [`grouped`](Self::grouped).
+    fn ungrouped(&self, x: Tensor<B, 4>, query_seq: usize) -> Tensor<B, 4> {
+        let [batch, n, _, width] = x.dims();
+        match self.n_heads {
+            n_heads if n_heads == n => x,
+            n_heads => x.reshape([batch, n_heads, query_seq, width]),
+        }
+    }
+
+    /// Keys or values with a copy for each head of queries, as fused kernels want them.
+    ///
+    /// - `x`: `[batch, n_kv_heads, seq, d_head]`
+    /// - returns `[batch, n_heads, seq, d_head]`
+    fn repeat(&self, x: &Tensor<B, 4>) -> Tensor<B, 4> {
+        let [batch, n, seq, d_head] = x.dims();
+        match self.n_heads / n {
+            1 => x.clone(),
+            group => {
+                let x = x.clone().unsqueeze_dim::<5>(2);
+                x.expand([batch, n, group, seq, d_head])
+                    .reshape([batch, self.n_heads, seq, d_head])
+            }
+        }
     }
 }
 
-/// The sizes an attention layer is made from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AttentionSize {
-    pub d_model: usize,
-    pub n_heads: usize,
-    pub dropout: f64,
+/// `[batch, seq, n_heads * d_head]` -> `[batch, n_heads, seq, d_head]`, turned on the way.
+fn split_heads<B: Backend>(
+    x: Tensor<B, 3>,
+    n_heads: usize,
+    rotation: Option<&Rotation<B>>,
+) -> Tensor<B, 4> {
+    let [batch, seq, width] = x.dims();
+    let x = x.reshape([batch, seq, n_heads, width / n_heads]);
+    let x = match rotation {
+        Some(rotation) => rotation.apply(x),
+        None => x,
+    };
+    x.swap_dims(1, 2)
 }
 
 /// A linear layer over flattened rows: one matrix product, and one for the gradient of the weight, where a batched
@@ -217,39 +273,42 @@ fn exponentials<B: Backend>(scores: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Initialisation, TestBackend, materialise};
+    use crate::{Initialisation, StackSize, TestBackend, materialise};
     use burn::backend::Autodiff;
     use burn::tensor::{Distribution, Tolerance};
 
-    fn attention<B: Backend>(device: &B::Device) -> Attention<B> {
-        let size = AttentionSize {
+    fn attention<B: Backend>(n_kv_heads: usize, device: &B::Device) -> Attention<B> {
+        let size = StackSize {
             d_model: 8,
-            n_heads: 2,
-            dropout: 0.0,
+            n_heads: 4,
+            n_layers: 1,
         };
-        materialise(Attention::new(
-            size,
-            &Initialisation::Xavier.initialisers(8, 1),
-            device,
-        ))
+        let config = StackConfig {
+            n_kv_heads: Some(n_kv_heads),
+            ..StackConfig::pre_norm(size)
+        };
+        let initialisers = Initialisation::Xavier.initialisers(8, 1);
+        materialise(Attention::new(&config, &initialisers, device))
     }
 
     #[test]
     fn the_fused_kernel_and_the_equation_agree_under_a_mask() {
-        let device = Default::default();
-        let attention = attention::<TestBackend>(&device);
-        let x = Tensor::random([2, 5, 8], Distribution::Default, &device);
-        let padding = Tensor::from_data([[true, false, false, false, false], [false; 5]], &device);
-        let mask = Mask::causal(5, 5, &device).or(Mask::padding(Some(padding)));
-        let memory = attention.keys_values(x.clone());
-        let memory = [memory];
-        let fused = attention.attend(x.clone(), &memory, &mask);
-        let query = attention.split_heads(project(&attention.query, x));
-        let plain = attention.weigh(query, &memory, &mask);
-        let plain = project(&attention.output, plain.swap_dims(1, 2).reshape([2, 5, 8]));
-        fused
-            .into_data()
-            .assert_approx_eq::<f32>(&plain.into_data(), Tolerance::absolute(1e-5));
+        for n_kv_heads in [4, 2, 1] {
+            let device = Default::default();
+            let attention = attention::<TestBackend>(n_kv_heads, &device);
+            let x = Tensor::random([2, 5, 8], Distribution::Default, &device);
+            let padding =
+                Tensor::from_data([[true, false, false, false, false], [false; 5]], &device);
+            let mask = Mask::causal(5, 5, &device).or(Mask::padding(Some(padding)));
+            let memory = [attention.keys_values(x.clone(), None)];
+            let fused = attention.attend(x.clone(), &memory, &mask, None);
+            let query = split_heads(project(&attention.query, x), 4, None);
+            let plain = attention.weigh(query, &memory, &mask);
+            let plain = project(&attention.output, plain.swap_dims(1, 2).reshape([2, 5, 8]));
+            fused
+                .into_data()
+                .assert_approx_eq::<f32>(&plain.into_data(), Tolerance::absolute(1e-5));
+        }
     }
 
     #[test]
@@ -263,20 +322,5 @@ mod tests {
         assert_eq!(weights.clone().into_data().iter::<f32>().sum::<f32>(), 0.0);
         let gradient = scores.grad(&weights.sum().backward()).expect("a gradient");
         assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
-    }
-
-    #[test]
-    #[should_panic(expected = "d_model 10 is not divisible by n_heads 4")]
-    fn heads_that_do_not_divide_the_width_are_refused() {
-        let size = AttentionSize {
-            d_model: 10,
-            n_heads: 4,
-            dropout: 0.0,
-        };
-        Attention::<TestBackend>::new(
-            size,
-            &Initialisation::Gpt2.initialisers(10, 1),
-            &Default::default(),
-        );
     }
 }

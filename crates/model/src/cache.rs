@@ -6,33 +6,63 @@ use burn::tensor::{Int, Tensor, backend::Backend, s};
 /// Positions that single tokens are collected in before they join the rest.
 const BLOCK: usize = 64;
 
-/// What one attention layer has seen, in two parts: *settled* keys and values, which are never written again, and a
+/// What one attention layer can still see of the past, in two parts: *settled* keys and values, which are never written again, and a
 /// pre-allocated *recent* block that single tokens are written into.
 ///
 /// Not every backend writes into a slice in place: burn-flex copies the whole tensor. So the tensor that is written is
 /// small, and joins the settled part when it is full: a token costs a copy of a block, and of the past only once in
 /// `BLOCK` tokens. Settled keys lie in memory as the product with a query reads them, one row a channel.
+///
+/// Under a window, what no later query can see is dropped when the parts are joined: single tokens never find more than
+/// `window + BLOCK` positions here.
 #[derive(Debug, Clone)]
 pub struct KeyValueCache<B: Backend> {
     settled: Option<KeyValue<B>>,
-    /// `[batch, n_heads, BLOCK, d_head]` each, of which `n_recent` positions are written.
+    /// `[batch, n_kv_heads, BLOCK, d_head]` each, of which `n_recent` positions are written.
     recent: Option<KeyValue<B>>,
     n_settled: usize,
     n_recent: usize,
+    n_seen: usize,
+    window: Option<usize>,
 }
 
-impl<B: Backend> Default for KeyValueCache<B> {
-    fn default() -> Self {
+impl<B: Backend> KeyValueCache<B> {
+    /// An empty cache.
+    ///
+    /// - `window`: how many positions a query sees, itself included; all if none
+    pub fn new(window: Option<usize>) -> Self {
         Self {
             settled: None,
             recent: None,
             n_settled: 0,
             n_recent: 0,
+            n_seen: 0,
+            window,
         }
     }
-}
 
-impl<B: Backend> KeyValueCache<B> {
+    /// How many positions it has been given, those that are dropped included.
+    pub fn n_seen(&self) -> usize {
+        self.n_seen
+    }
+
+    /// How many positions [`append`](Self::append) will return when it is given `seq` new ones.
+    pub fn n_keys(&self, seq: usize) -> usize {
+        let is_full = seq == 1 && self.n_recent == BLOCK;
+        let n_past = if is_full {
+            self.n_visible()
+        } else {
+            self.len()
+        };
+        n_past + seq
+    }
+
+    /// How many of the positions here the next query can see.
+    fn n_visible(&self) -> usize {
+        self.window
+            .map_or(self.len(), |window| self.len().min(window - 1))
+    }
+
     /// How many positions it holds.
     pub fn len(&self) -> usize {
         self.n_settled + self.n_recent
@@ -43,22 +73,45 @@ impl<B: Backend> KeyValueCache<B> {
         self.len() == 0
     }
 
-    /// Takes up the keys and values of new positions and returns those of all positions so far, in order, in one or two
-    /// parts.
+    /// Takes up the keys and values of new positions and returns those of all positions that they may see, in order, in
+    /// one or two parts.
     ///
-    /// - `new`: `[batch, n_heads, seq, d_head]` each
+    /// - `new`: `[batch, n_kv_heads, seq, d_head]` each
     pub fn append(&mut self, new: KeyValue<B>) -> Vec<KeyValue<B>> {
         let [_, _, seq, _] = new.key.dims();
         if seq == 1 {
             if self.n_recent == BLOCK {
                 self.settle(None);
+                self.drop_unseen();
             }
             self.write(new);
         } else {
             self.settle(Some(new));
         }
+        self.n_seen += seq;
         let recent = self.written();
-        self.settled.iter().cloned().chain(recent).collect()
+        let all = self.settled.iter().cloned().chain(recent).collect();
+        if seq > 1 {
+            self.drop_unseen();
+        }
+        all
+    }
+
+    /// Drops from the settled part what the next query cannot see, when nothing stands behind it.
+    fn drop_unseen(&mut self) {
+        let n_kept = self.n_visible();
+        if n_kept == self.n_settled {
+            return;
+        }
+        let range = s![.., .., self.n_settled - n_kept..self.n_settled, ..];
+        // A copy, so that the whole is let go of.
+        self.settled = self.settled.take().filter(|_| n_kept > 0).map(|all| {
+            KeyValue::join(vec![KeyValue {
+                key: all.key.slice(range),
+                value: all.value.slice(range),
+            }])
+        });
+        self.n_settled = n_kept;
     }
 
     /// Row `i` becomes what row `rows[i]` was.
@@ -70,10 +123,10 @@ impl<B: Backend> KeyValueCache<B> {
 
     /// Writes one position into the recent block.
     fn write(&mut self, new: KeyValue<B>) {
-        let [batch, n_heads, _, d_head] = new.key.dims();
+        let [batch, n_kv_heads, _, d_head] = new.key.dims();
         let device = new.key.device();
         let block = self.recent.take().unwrap_or_else(|| {
-            let empty = || Tensor::zeros([batch, n_heads, BLOCK, d_head], &device);
+            let empty = || Tensor::zeros([batch, n_kv_heads, BLOCK, d_head], &device);
             KeyValue {
                 key: empty(),
                 value: empty(),
@@ -145,7 +198,7 @@ mod tests {
 
     #[test]
     fn entries_come_back_in_order_however_they_come() {
-        let mut cache = KeyValueCache::default();
+        let mut cache = KeyValueCache::new(None);
         let mut expected: Vec<f32> = Vec::new();
         let mut next = 0u8;
         for seq in [3, 1, 1, 2, 1].into_iter().chain([1; 2 * BLOCK + 1]) {
@@ -160,8 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn under_a_window_only_what_is_seen_is_kept() {
+        let window = 5;
+        let mut cache = KeyValueCache::new(Some(window));
+        let mut expected: Vec<f32> = Vec::new();
+        for seq in [9, 1, 1, 2].into_iter().chain([1; 3 * BLOCK]) {
+            let next = expected.len();
+            let new: Vec<f32> = (next..next + seq).map(|i| i as f32).collect();
+            expected.extend(&new);
+            let n_keys = cache.n_keys(seq);
+            let found = keys(&cache.append(entries(&new)), 0);
+            assert_eq!(found.len(), n_keys);
+            assert!(found.len() >= expected.len().min(window - 1 + seq));
+            assert_eq!(found, expected[expected.len() - found.len()..]);
+            assert!(cache.len() < window + BLOCK);
+        }
+        assert_eq!(cache.n_seen(), expected.len());
+    }
+
+    #[test]
     fn reorder_moves_whole_rows_of_both_parts() {
-        let mut cache = KeyValueCache::default();
+        let mut cache = KeyValueCache::new(None);
         cache.append(entries(&[1.0, 2.0]));
         cache.append(entries(&[3.0]));
         cache.reorder(&Tensor::from_ints([1, 1], &Default::default()));

@@ -51,6 +51,7 @@ impl EmbeddingConfig {
                 initialisers,
                 device,
             ),
+            max_positions: self.max_positions,
             dropout: DropoutConfig::new(self.dropout).init(),
             scale: if self.scale {
                 (self.d_model as f64).sqrt()
@@ -65,7 +66,8 @@ impl EmbeddingConfig {
 #[derive(Module, Debug)]
 pub struct TokenEmbedding<B: Backend> {
     tokens: Embedding<B>,
-    positions: Positions<B>,
+    positions: Option<Positions<B>>,
+    max_positions: usize,
     dropout: Dropout,
     scale: f64,
 }
@@ -89,13 +91,16 @@ impl<B: Backend> TokenEmbedding<B> {
         } else {
             vectors.mul_scalar(self.scale)
         };
-        self.dropout
-            .forward(vectors + self.positions.forward(n_past, seq, n_hidden))
+        let vectors = match &self.positions {
+            Some(positions) => vectors + positions.forward(n_past, seq, n_hidden),
+            None => vectors,
+        };
+        self.dropout.forward(vectors)
     }
 
     /// How many positions there are.
     pub fn max_positions(&self) -> usize {
-        self.positions.max_positions()
+        self.max_positions
     }
 
     /// How many tokens there are.

@@ -33,6 +33,28 @@ pub enum ConfigError {
         /// The width of the model.
         d_model: usize,
     },
+    /// Rotary positions turn channels in pairs.
+    #[error("d_head {d_head} is odd, but rotary positions turn channels in pairs")]
+    OddHead {
+        /// The width of a head.
+        d_head: usize,
+    },
+    /// Each head of keys and values serves as many heads of queries.
+    #[error("n_heads {n_heads} is not divisible by n_kv_heads {n_kv_heads}")]
+    Groups {
+        /// Heads of queries.
+        n_heads: usize,
+        /// Heads of keys and values.
+        n_kv_heads: usize,
+    },
+    /// A number that must be finite and more than zero.
+    #[error("{field} is {value}, expected a finite number above 0")]
+    NotPositive {
+        /// The name of the field.
+        field: &'static str,
+        /// What was given.
+        value: f64,
+    },
     /// A stack that looks at an encoder where there is none, or does not where there is one.
     #[error("{field} is {found}, expected {}", !found)]
     CrossAttention {

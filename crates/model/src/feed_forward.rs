@@ -8,11 +8,13 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Tensor, backend::Backend};
 
-/// Position-wise feed-forward network, `down(activation(up(x)))`.
+/// Position-wise feed-forward network, `down(activation(up(x)))`, or gated, `down(activation(gate(x)) · up(x))`.
 ///
 /// Vaswani et al. 2017, §3.3 <https://arxiv.org/abs/1706.03762>, with any [`Activation`] and dropout on the hidden values.
+/// The gate: Shazeer 2020 <https://arxiv.org/abs/2002.05202>, whose SwiGLU it is with [`Activation::Silu`].
 #[derive(Module, Debug)]
 pub struct FeedForward<B: Backend> {
+    gate: Option<Linear<B>>,
     up: Linear<B>,
     down: Linear<B>,
     dropout: Dropout,
@@ -26,10 +28,17 @@ impl<B: Backend> FeedForward<B> {
         initialisers: &WeightInitialisers,
         device: &B::Device,
     ) -> Self {
+        let bias = config.biases.feed_forward;
+        let wider = || {
+            let size = [config.d_model, config.d_ff];
+            linear(size, bias, &initialisers.inner, device)
+        };
         Self {
-            up: linear([config.d_model, config.d_ff], &initialisers.inner, device),
+            gate: config.gated.then(wider),
+            up: wider(),
             down: linear(
                 [config.d_ff, config.d_model],
+                bias,
                 &initialisers.residual,
                 device,
             ),
@@ -41,7 +50,10 @@ impl<B: Backend> FeedForward<B> {
     /// - `x`: `[batch, seq, d_model]`
     /// - returns `[batch, seq, d_model]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let hidden = self.activation.apply(project(&self.up, x));
+        let hidden = match &self.gate {
+            Some(gate) => self.activation.apply(project(gate, x.clone())) * project(&self.up, x),
+            None => self.activation.apply(project(&self.up, x)),
+        };
         project(&self.down, self.dropout.forward(hidden))
     }
 }

@@ -43,6 +43,20 @@ impl GptConfig {
         }
     }
 
+    /// LLaMA's choices in the given size: see [`StackConfig::llama`]; a head of its own.
+    pub fn llama(vocab: usize, max_positions: usize, size: StackSize) -> Self {
+        let gpt2 = Self::gpt2(vocab, max_positions, size);
+        Self {
+            embedding: EmbeddingConfig {
+                positions: PositionEncoding::None,
+                ..gpt2.embedding
+            },
+            decoder: StackConfig::llama(size),
+            tied: false,
+            ..gpt2
+        }
+    }
+
     /// Two layers, 16 wide, 32 positions: for tests and first steps.
     pub fn tiny(vocab: usize) -> Self {
         let size = StackSize {

@@ -47,15 +47,16 @@ impl Initialisation {
     }
 }
 
-/// A linear layer whose weight is drawn by `initialiser` and whose bias starts at zero.
+/// A linear layer whose weight is drawn by `initialiser` and whose bias, if it has one, starts at zero.
 pub(crate) fn linear<B: Backend>(
     [d_input, d_output]: [usize; 2],
+    bias: bool,
     initialiser: &Initializer,
     device: &B::Device,
 ) -> Linear<B> {
     Linear {
         weight: initialiser.init_with([d_input, d_output], Some(d_input), Some(d_output), device),
-        bias: Some(Initializer::Zeros.init([d_output], device)),
+        bias: bias.then(|| Initializer::Zeros.init([d_output], device)),
     }
 }
 
@@ -89,7 +90,7 @@ mod tests {
     fn a_materialised_model_and_its_clone_have_the_same_weights() {
         let device = Default::default();
         let scheme = Initialisation::Xavier.initialisers(8, 2);
-        let layer = materialise::<TestBackend, _>(linear([8, 4], &scheme.inner, &device));
+        let layer = materialise::<TestBackend, _>(linear([8, 4], true, &scheme.inner, &device));
         let clone = layer.clone();
         layer
             .weight

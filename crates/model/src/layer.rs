@@ -1,13 +1,15 @@
 //! One Transformer layer: self-attention, perhaps cross-attention, a feed-forward network, each in a residual branch.
 
-use crate::attention::{Attention, AttentionSize, KeyValue};
+use crate::attention::{Attention, KeyValue};
 use crate::cache::KeyValueCache;
 use crate::feed_forward::FeedForward;
 use crate::initialisation::WeightInitialisers;
 use crate::mask::Mask;
+use crate::norm::Norm;
+use crate::rotary::Rotation;
 use crate::stack::StackConfig;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
@@ -26,14 +28,23 @@ pub enum NormPlacement {
 #[derive(Module, Debug)]
 pub struct Layer<B: Backend> {
     self_attention: Attention<B>,
-    self_attention_norm: LayerNorm<B>,
+    self_attention_norm: Norm<B>,
     cross_attention: Option<Attention<B>>,
-    cross_attention_norm: Option<LayerNorm<B>>,
+    cross_attention_norm: Option<Norm<B>>,
     feed_forward: FeedForward<B>,
-    feed_forward_norm: LayerNorm<B>,
+    feed_forward_norm: Norm<B>,
     dropout: Dropout,
     #[module(skip)]
     norm: NormPlacement,
+}
+
+/// What self-attention needs to know of positions, made once a forward pass and shared by the layers.
+#[derive(Debug, Clone)]
+pub struct Sight<B: Backend> {
+    /// What is hidden from each position, and what is far.
+    pub mask: Mask<B>,
+    /// The angles of the positions, where they are rotary.
+    pub rotation: Option<Rotation<B>>,
 }
 
 /// What a layer with cross-attention looks at besides itself.
@@ -51,19 +62,8 @@ impl<B: Backend> Layer<B> {
         initialisers: &WeightInitialisers,
         device: &B::Device,
     ) -> Self {
-        let attention = || {
-            let size = AttentionSize {
-                d_model: config.d_model,
-                n_heads: config.n_heads,
-                dropout: config.attention_dropout,
-            };
-            Attention::new(size, initialisers, device)
-        };
-        let norm = || {
-            LayerNormConfig::new(config.d_model)
-                .with_epsilon(config.norm_epsilon)
-                .init(device)
-        };
+        let attention = || Attention::new(config, initialisers, device);
+        let norm = || config.new_norm(device);
         Self {
             self_attention: attention(),
             self_attention_norm: norm(),
@@ -77,6 +77,7 @@ impl<B: Backend> Layer<B> {
     }
 
     /// - `x`: `[batch, seq, d_model]`
+    /// - `sight`: how the positions of `x` see the past and one another
     /// - `cache`: the past of `x`, which `x` is appended to; none where `x` is the whole sequence
     /// - returns `[batch, seq, d_model]`
     ///
@@ -85,22 +86,24 @@ impl<B: Backend> Layer<B> {
     pub fn forward(
         &self,
         x: Tensor<B, 3>,
-        mask: &Mask<B>,
+        sight: &Sight<B>,
         cross: Option<CrossInput<'_, B>>,
         cache: Option<&mut KeyValueCache<B>>,
     ) -> Tensor<B, 3> {
         let mut x = self.residual(x, &self.self_attention_norm, |x| {
-            let new = self.self_attention.keys_values(x.clone());
+            let rotation = sight.rotation.as_ref();
+            let new = self.self_attention.keys_values(x.clone(), rotation);
             let all = match cache {
                 Some(cache) => cache.append(new),
                 None => vec![new],
             };
-            self.self_attention.attend(x, &all, mask)
+            self.self_attention.attend(x, &all, &sight.mask, rotation)
         });
         if let (Some(attention), Some(norm)) = (&self.cross_attention, &self.cross_attention_norm) {
             let cross = cross.expect("a layer with cross-attention needs the encoder's output");
             x = self.residual(x, norm, |x| {
-                attention.attend(x, std::slice::from_ref(cross.key_value), cross.mask)
+                let memory = std::slice::from_ref(cross.key_value);
+                attention.attend(x, memory, cross.mask, None)
             });
         }
         self.residual(x, &self.feed_forward_norm, |x| self.feed_forward.forward(x))
@@ -112,13 +115,13 @@ impl<B: Backend> Layer<B> {
     pub fn cross_keys_values(&self, encoded: Tensor<B, 3>) -> Option<KeyValue<B>> {
         self.cross_attention
             .as_ref()
-            .map(|attention| attention.keys_values(encoded))
+            .map(|attention| attention.keys_values(encoded, None))
     }
 
     fn residual(
         &self,
         x: Tensor<B, 3>,
-        norm: &LayerNorm<B>,
+        norm: &Norm<B>,
         branch: impl FnOnce(Tensor<B, 3>) -> Tensor<B, 3>,
     ) -> Tensor<B, 3> {
         match self.norm {

@@ -34,7 +34,9 @@ mod initialisation;
 mod layer;
 mod loss;
 mod mask;
+mod norm;
 mod positions;
+mod rotary;
 mod stack;
 mod transformer;
 
@@ -47,11 +49,13 @@ pub use error::ConfigError;
 pub use feed_forward::FeedForward;
 pub use gpt::{Gpt, GptConfig, GptState};
 pub use initialisation::{Initialisation, materialise};
-pub use layer::{CrossInput, Layer, NormPlacement};
+pub use layer::{CrossInput, Layer, NormPlacement, Sight};
 pub use loss::{TokenLoss, next_token_loss};
 pub use mask::Mask;
+pub use norm::{Norm, NormKind};
 pub use positions::{PositionEncoding, Positions};
-pub use stack::{Memory, Stack, StackConfig, StackSize, StackState};
+pub use rotary::{RotaryConfig, RotaryScaling, Rotation};
+pub use stack::{Biases, Memory, RelativePositions, Stack, StackConfig, StackSize, StackState};
 pub use transformer::{
     EncoderDecoder, EncoderDecoderConfig, Transformer, TransformerConfig, TransformerState,
 };

@@ -8,7 +8,8 @@ use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 /// number would leak in one case and underflow slowly in the other; and adding costs one pass forward and none backward.
 #[derive(Debug, Clone)]
 pub struct Mask<B: Backend> {
-    /// `[batch or 1, 1, query_seq or 1, key_seq]`, 0 or `-inf`; none where every query sees every key.
+    /// `[batch or 1, n_heads or 1, query_seq or 1, key_seq]`, `-inf` where a key is hidden; none where every query sees
+    /// every key alike.
     bias: Option<Tensor<B, 4>>,
     /// Whether query `i` of as many queries as keys sees the keys up to `i`, all of them: kernels know this case.
     is_causal: bool,
@@ -28,16 +29,35 @@ impl<B: Backend> Mask<B> {
         if query_seq <= 1 {
             return Self::none();
         }
-        let n_past = key_seq as i64 - query_seq as i64;
-        let queries =
-            Tensor::<B, 1, Int>::arange(n_past..key_seq as i64, device).reshape([query_seq, 1]);
-        let keys = Tensor::<B, 1, Int>::arange(0..key_seq as i64, device).reshape([1, key_seq]);
-        let hidden = keys
-            .expand([query_seq, key_seq])
-            .greater(queries.expand([query_seq, key_seq]));
+        let hidden = distances(query_seq, key_seq, device).lower_elem(0);
         Self {
-            bias: Some(bias(hidden.reshape([1, 1, query_seq, key_seq]))),
+            bias: Some(bias(hidden)),
             is_causal: query_seq == key_seq,
+        }
+    }
+
+    /// Each of the last `query_seq` of `key_seq` positions sees those less than `window` away, itself included. Beltagy et
+    /// al. 2020 <https://arxiv.org/abs/2004.05150>.
+    pub fn window(query_seq: usize, key_seq: usize, window: usize, device: &B::Device) -> Self {
+        if key_seq <= window {
+            return Self::none();
+        }
+        let distance = distances(query_seq, key_seq, device).abs();
+        Self {
+            bias: Some(bias(distance.greater_equal_elem(window as i64))),
+            is_causal: false,
+        }
+    }
+
+    /// Scores fall with the distance, in each head at its own rate: ALiBi, Press et al. 2021
+    /// <https://arxiv.org/abs/2108.12409>. For the last `query_seq` of `key_seq` positions.
+    pub fn alibi(n_heads: usize, query_seq: usize, key_seq: usize, device: &B::Device) -> Self {
+        let slopes: Vec<f32> = slopes(n_heads).into_iter().map(|slope| -slope).collect();
+        let slopes = Tensor::<B, 1>::from_floats(slopes.as_slice(), device);
+        let distance = distances(query_seq, key_seq, device).abs().float();
+        Self {
+            bias: Some(distance * slopes.reshape([1, n_heads, 1, 1])),
+            is_causal: false,
         }
     }
 
@@ -74,11 +94,11 @@ impl<B: Backend> Mask<B> {
         self.is_causal
     }
 
-    /// What is to be added to scores: `[batch or 1, 1, query_seq, key_seq]`.
+    /// What is to be added to scores: `[batch or 1, n_heads or 1, query_seq, key_seq]`.
     pub(crate) fn bias(&self, query_seq: usize) -> Option<Tensor<B, 4>> {
         self.bias.clone().map(|bias| {
-            let [batch, _, _, key_seq] = bias.dims();
-            bias.expand([batch, 1, query_seq, key_seq])
+            let [batch, n_heads, _, key_seq] = bias.dims();
+            bias.expand([batch, n_heads, query_seq, key_seq])
         })
     }
 
@@ -89,6 +109,28 @@ impl<B: Backend> Mask<B> {
             None => scores,
         }
     }
+}
+
+/// How far each of the last `query_seq` of `key_seq` positions stands behind each key: `[1, 1, query_seq, key_seq]`.
+fn distances<B: Backend>(
+    query_seq: usize,
+    key_seq: usize,
+    device: &B::Device,
+) -> Tensor<B, 4, Int> {
+    let (n_past, end) = (key_seq as i64 - query_seq as i64, key_seq as i64);
+    let queries = Tensor::<B, 1, Int>::arange(n_past..end, device).reshape([1, 1, query_seq, 1]);
+    let keys = Tensor::<B, 1, Int>::arange(0..end, device).reshape([1, 1, 1, key_seq]);
+    let shape = [1, 1, query_seq, key_seq];
+    queries.expand(shape) - keys.expand(shape)
+}
+
+/// `2^(-8/n), 2^(-16/n), …` for a number of heads that is a power of two; else those of the next lower power, and then
+/// every second of the next higher one.
+fn slopes(n_heads: usize) -> Vec<f32> {
+    let geometric = |n: usize| (1..=n).map(move |i| (-8.0 * i as f64 / n as f64).exp2() as f32);
+    let lower = 1 << n_heads.max(1).ilog2();
+    let between = geometric(2 * lower).step_by(2);
+    geometric(lower).chain(between).take(n_heads).collect()
 }
 
 /// `-inf` where something is hidden, 0 elsewhere.
@@ -110,6 +152,26 @@ mod tests {
     fn causal_hides_the_future_only() {
         let mask = Mask::<TestBackend>::causal(2, 3, &Default::default());
         assert_eq!(rows(&mask, 2), [false, false, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_window_hides_what_is_far() {
+        let device = Default::default();
+        let mask = Mask::<TestBackend>::window(2, 4, 2, &device);
+        let expected = [true, false, false, false, true, true, false, false];
+        assert_eq!(rows(&mask, 2), expected);
+        assert!(Mask::<TestBackend>::window(2, 4, 4, &device).bias.is_none());
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_paper() {
+        assert_eq!(slopes(8)[..3], [0.5, 0.25, 0.125]);
+        let of_twelve = slopes(12);
+        assert_eq!(of_twelve[..8], slopes(8));
+        assert_eq!(of_twelve[8], 0.5f32.sqrt());
+        let mask = Mask::<TestBackend>::alibi(8, 1, 3, &Default::default());
+        let bias: Vec<f32> = mask.bias(1).expect("a bias").into_data().iter().collect();
+        assert_eq!(bias[..6], [-1.0, -0.5, 0.0, -0.5, -0.25, 0.0]);
     }
 
     #[test]

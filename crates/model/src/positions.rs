@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionEncoding {
+    /// None: attention sees positions itself, or not at all.
+    None,
     /// One learned vector a position, as GPT-2 and BERT have.
     Learned,
     /// Sine and cosine of geometrically spaced frequencies, `sin(p / 10000^(2i/d))` and `cos(…)`.
@@ -46,13 +48,15 @@ impl<B: Backend> Positions<B> {
         }
     }
 
+    /// None where a model has none.
     pub(crate) fn new(
         kind: PositionEncoding,
         [max_positions, d_model]: [usize; 2],
         initialisers: &WeightInitialisers,
         device: &B::Device,
-    ) -> Self {
+    ) -> Option<Self> {
         let (learned, sinusoidal) = match kind {
+            PositionEncoding::None => return None,
             PositionEncoding::Learned => {
                 let table = Table::new(max_positions, d_model)
                     .with_initializer(initialisers.embedding.clone());
@@ -62,11 +66,11 @@ impl<B: Backend> Positions<B> {
                 (None, Some(sinusoids([max_positions, d_model], device)))
             }
         };
-        Self {
+        Some(Self {
             learned,
             sinusoidal,
             max_positions,
-        }
+        })
     }
 
     /// How many positions there are.
@@ -148,6 +152,7 @@ mod tests {
             &scheme,
             &Default::default(),
         )
+        .expect("sinusoids")
     }
 
     fn values(tensor: Tensor<TestBackend, 3>) -> Vec<f32> {

@@ -5,10 +5,11 @@ use crate::attention::KeyValue;
 use crate::cache::KeyValueCache;
 use crate::error::{ConfigError, at_least_one, rate};
 use crate::initialisation::{Initialisation, WeightInitialisers};
-use crate::layer::{CrossInput, Layer, NormPlacement};
+use crate::layer::{CrossInput, Layer, NormPlacement, Sight};
 use crate::mask::Mask;
+use crate::norm::{Norm, NormKind};
+use crate::rotary::{RotaryConfig, Rotation};
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
@@ -20,12 +21,33 @@ pub struct StackConfig {
     pub d_model: usize,
     /// Attention heads of a layer.
     pub n_heads: usize,
+    /// Heads of keys and values, each of which serves a group of heads of queries; `n_heads` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<usize>,
+    /// Width of a head; `d_model / n_heads` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_head: Option<usize>,
     /// Layers.
     pub n_layers: usize,
     /// Hidden width of the feed-forward networks.
     pub d_ff: usize,
     /// Non-linearity of the feed-forward networks.
     pub activation: Activation,
+    /// Whether the feed-forward networks have a gate.
+    #[serde(default)]
+    pub gated: bool,
+    /// Which projections have a bias.
+    #[serde(default)]
+    pub biases: Biases,
+    /// Positions that attention itself sees.
+    #[serde(default)]
+    pub positions: RelativePositions,
+    /// How many positions a query sees, itself included; all if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// What norms take out.
+    #[serde(default)]
+    pub norm_kind: NormKind,
     /// Where the norm of a residual branch stands.
     pub norm: NormPlacement,
     /// One more norm after the last layer.
@@ -40,6 +62,53 @@ pub struct StackConfig {
     pub attention_dropout: f64,
     /// Dropout on the hidden values of feed-forward networks.
     pub activation_dropout: f64,
+}
+
+/// Which projections have a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Biases {
+    /// Those of queries, keys and values.
+    pub attention_input: bool,
+    /// That behind attention.
+    pub attention_output: bool,
+    /// Those of the feed-forward networks.
+    pub feed_forward: bool,
+}
+
+impl Biases {
+    /// All of them, as GPT-2 and BERT have.
+    pub const ALL: Self = Self {
+        attention_input: true,
+        attention_output: true,
+        feed_forward: true,
+    };
+
+    /// None, as LLaMA has.
+    pub const NONE: Self = Self {
+        attention_input: false,
+        attention_output: false,
+        feed_forward: false,
+    };
+}
+
+impl Default for Biases {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// Positions that are no part of the stem: attention sees how far apart a query and a key stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelativePositions {
+    /// None: the stem's are all there are.
+    #[default]
+    None,
+    /// Queries and keys are turned.
+    Rotary(RotaryConfig),
+    /// Scores fall with the distance: [`Mask::alibi`].
+    Alibi,
 }
 
 /// The three numbers that everything else of a stack has a default for.
@@ -59,9 +128,16 @@ impl StackConfig {
         Self {
             d_model: size.d_model,
             n_heads: size.n_heads,
+            n_kv_heads: None,
+            d_head: None,
             n_layers: size.n_layers,
             d_ff: 4 * size.d_model,
             activation: Activation::GeluTanh,
+            gated: false,
+            biases: Biases::ALL,
+            positions: RelativePositions::None,
+            window: None,
+            norm_kind: NormKind::Layer,
             norm: NormPlacement::Before,
             final_norm: true,
             norm_epsilon: 1e-5,
@@ -82,6 +158,36 @@ impl StackConfig {
         }
     }
 
+    /// LLaMA's choices: norm by length before each branch and after the last layer, SwiGLU, rotary positions, no bias;
+    /// `d_ff` of 8/3 widths, rounded up to a multiple of 32; no dropout. Touvron et al. 2023, §2.2
+    /// <https://arxiv.org/abs/2302.13971>.
+    pub fn llama(size: StackSize) -> Self {
+        Self {
+            d_ff: (8 * size.d_model).div_ceil(3).next_multiple_of(32),
+            activation: Activation::Silu,
+            gated: true,
+            biases: Biases::NONE,
+            positions: RelativePositions::Rotary(RotaryConfig::default()),
+            norm_kind: NormKind::Rms,
+            ..Self::pre_norm(size)
+        }
+    }
+
+    /// Heads of keys and values.
+    pub fn n_kv_heads(&self) -> usize {
+        self.n_kv_heads.unwrap_or(self.n_heads)
+    }
+
+    /// Width of a head.
+    pub fn d_head(&self) -> usize {
+        self.d_head
+            .unwrap_or_else(|| self.d_model / self.n_heads.max(1))
+    }
+
+    pub(crate) fn new_norm<B: Backend>(&self, device: &B::Device) -> Norm<B> {
+        Norm::new(self.norm_kind, self.d_model, self.norm_epsilon, device)
+    }
+
     /// Whether a stack can be made from these numbers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         at_least_one("d_model", self.d_model)?;
@@ -91,13 +197,26 @@ impl StackConfig {
         rate("dropout", self.dropout)?;
         rate("attention_dropout", self.attention_dropout)?;
         rate("activation_dropout", self.activation_dropout)?;
-        if !self.d_model.is_multiple_of(self.n_heads) {
+        let (n_heads, n_kv_heads, d_head) = (self.n_heads, self.n_kv_heads(), self.d_head());
+        if self.d_head.is_none() && !self.d_model.is_multiple_of(n_heads) {
             return Err(ConfigError::HeadsDoNotDivide {
                 d_model: self.d_model,
-                n_heads: self.n_heads,
+                n_heads,
             });
         }
-        Ok(())
+        at_least_one("n_kv_heads", n_kv_heads)?;
+        at_least_one("d_head", d_head)?;
+        at_least_one("window", self.window.unwrap_or(1))?;
+        if !n_heads.is_multiple_of(n_kv_heads) {
+            return Err(ConfigError::Groups {
+                n_heads,
+                n_kv_heads,
+            });
+        }
+        match self.positions {
+            RelativePositions::Rotary(rotary) => rotary.validate(d_head),
+            RelativePositions::None | RelativePositions::Alibi => Ok(()),
+        }
     }
 
     /// # Panics
@@ -112,13 +231,16 @@ impl StackConfig {
         initialisers: &WeightInitialisers,
         device: &B::Device,
     ) -> Stack<B> {
-        let final_norm = LayerNormConfig::new(self.d_model).with_epsilon(self.norm_epsilon);
         Stack {
             layers: (0..self.n_layers)
                 .map(|_| Layer::new(self, initialisers, device))
                 .collect(),
-            final_norm: self.final_norm.then(|| final_norm.init(device)),
+            final_norm: self.final_norm.then(|| self.new_norm(device)),
             d_model: self.d_model,
+            d_head: self.d_head(),
+            n_heads: self.n_heads,
+            positions: self.positions,
+            window: self.window,
         }
     }
 }
@@ -127,8 +249,13 @@ impl StackConfig {
 #[derive(Module, Debug)]
 pub struct Stack<B: Backend> {
     layers: Vec<Layer<B>>,
-    final_norm: Option<LayerNorm<B>>,
+    final_norm: Option<Norm<B>>,
     d_model: usize,
+    d_head: usize,
+    n_heads: usize,
+    #[module(skip)]
+    positions: RelativePositions,
+    window: Option<usize>,
 }
 
 /// An encoder's output as the keys and values of each layer of a decoder: made once a source, read at every step.
@@ -180,7 +307,7 @@ pub struct StackState<B: Backend> {
 impl<B: Backend> StackState<B> {
     /// How many positions have been fed, left padding included.
     pub fn n_past(&self) -> usize {
-        self.caches.first().map_or(0, KeyValueCache::len)
+        self.caches.first().map_or(0, KeyValueCache::n_seen)
     }
 
     /// Columns of left padding of each row.
@@ -201,15 +328,22 @@ impl<B: Backend> StackState<B> {
         self.n_hidden = rows.iter().map(|&row| self.n_hidden[row]).collect();
     }
 
+    /// How many keys `seq` new positions will find.
+    fn n_keys(&self, seq: usize) -> usize {
+        self.caches.first().map_or(seq, |cache| cache.n_keys(seq))
+    }
+
     /// The mask for `seq` new positions: they see the past and each other causally, and no left padding.
     fn mask(&self, seq: usize, device: &B::Device) -> Mask<B> {
-        let key_seq = self.n_past() + seq;
+        let key_seq = self.n_keys(seq);
+        // Columns of the past that the caches have dropped.
+        let first = (self.n_past() + seq - key_seq) as i64;
         let causal = Mask::causal(seq, key_seq, device);
-        if self.n_hidden.iter().all(|&n| n == 0) {
+        let hidden: Vec<i64> = self.n_hidden.iter().map(|&n| n as i64 - first).collect();
+        if hidden.iter().all(|&n| n <= 0) {
             return causal;
         }
-        let batch = self.n_hidden.len();
-        let hidden: Vec<i64> = self.n_hidden.iter().map(|&n| n as i64).collect();
+        let batch = hidden.len();
         let first_visible =
             Tensor::<B, 1, Int>::from_data(hidden.as_slice(), device).reshape([batch, 1]);
         let columns = Tensor::<B, 1, Int>::arange(0..key_seq as i64, device).reshape([1, key_seq]);
@@ -236,7 +370,10 @@ impl<B: Backend> Stack<B> {
         mask: &Mask<B>,
         memory: Option<&Memory<B>>,
     ) -> Tensor<B, 3> {
-        self.run(x, mask, memory, None)
+        let ([_, seq, _], device) = (x.dims(), x.device());
+        let mask = mask.clone().or(self.nearness(seq, seq, &device));
+        let rotation = self.rotation((0, seq), &[0], &device);
+        self.run(x, Sight { mask, rotation }, memory, None)
     }
 
     /// New positions behind the past that `state` holds.
@@ -244,9 +381,41 @@ impl<B: Backend> Stack<B> {
     /// - `x`: `[batch, seq, d_model]`
     /// - returns `[batch, seq, d_model]`
     pub fn step(&self, x: Tensor<B, 3>, state: &mut StackState<B>) -> Tensor<B, 3> {
-        let [_, seq, _] = x.dims();
-        let mask = state.mask(seq, &x.device());
-        self.run(x, &mask, state.memory.as_ref(), Some(&mut state.caches))
+        let ([_, seq, _], device) = (x.dims(), x.device());
+        let mask = state.mask(seq, &device);
+        let mask = mask.or(self.nearness(seq, state.n_keys(seq), &device));
+        let rotation = self.rotation((state.n_past(), seq), &state.n_hidden, &device);
+        let sight = Sight { mask, rotation };
+        self.run(x, sight, state.memory.as_ref(), Some(&mut state.caches))
+    }
+
+    /// What the distance alone does to the last `query_seq` of `key_seq` positions.
+    fn nearness(&self, query_seq: usize, key_seq: usize, device: &B::Device) -> Mask<B> {
+        let window = match self.window {
+            Some(window) => Mask::window(query_seq, key_seq, window, device),
+            None => Mask::none(),
+        };
+        match self.positions {
+            RelativePositions::Alibi => {
+                window.or(Mask::alibi(self.n_heads, query_seq, key_seq, device))
+            }
+            RelativePositions::None | RelativePositions::Rotary(_) => window,
+        }
+    }
+
+    /// The angles of the `seq` positions after `n_past`, where positions are rotary.
+    fn rotation(
+        &self,
+        (n_past, seq): (usize, usize),
+        n_hidden: &[usize],
+        device: &B::Device,
+    ) -> Option<Rotation<B>> {
+        match self.positions {
+            RelativePositions::Rotary(rotary) => {
+                Some(rotary.rotation(self.d_head, (n_past, seq), n_hidden, device))
+            }
+            RelativePositions::None | RelativePositions::Alibi => None,
+        }
     }
 
     /// What the layers look at in an encoder's output.
@@ -277,7 +446,7 @@ impl<B: Backend> Stack<B> {
             caches: self
                 .layers
                 .iter()
-                .map(|_| KeyValueCache::default())
+                .map(|_| KeyValueCache::new(self.window))
                 .collect(),
             memory: memory.map(Memory::settle),
             n_hidden: n_hidden.to_vec(),
@@ -287,7 +456,7 @@ impl<B: Backend> Stack<B> {
     fn run(
         &self,
         mut x: Tensor<B, 3>,
-        mask: &Mask<B>,
+        sight: Sight<B>,
         memory: Option<&Memory<B>>,
         caches: Option<&mut Vec<KeyValueCache<B>>>,
     ) -> Tensor<B, 3> {
@@ -299,7 +468,8 @@ impl<B: Backend> Stack<B> {
                     mask: &memory.mask,
                 })
             });
-            x = layer.forward(x, mask, cross, caches.as_mut().and_then(Iterator::next));
+            let cache = caches.as_mut().and_then(Iterator::next);
+            x = layer.forward(x, &sight, cross, cache);
         }
         match &self.final_norm {
             Some(norm) => norm.forward(x),
