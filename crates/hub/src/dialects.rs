@@ -7,11 +7,14 @@
 mod activation;
 mod gpt2;
 mod hearth;
+mod llama;
 mod marian;
+mod rope;
 mod torch_transformer;
 
 use std::fmt::Debug;
 
+use hearth_model::{Biases, NormKind, RelativePositions, StackConfig};
 use serde_json::Value;
 
 use crate::config::ModelConfig;
@@ -25,6 +28,10 @@ use crate::special::SpecialTokens;
 pub enum Dialect {
     /// Hugging Face's `GPT2LMHeadModel`.
     Gpt2,
+    /// Hugging Face's `LlamaForCausalLM`.
+    Llama,
+    /// Hugging Face's `MistralForCausalLM`.
+    Mistral,
     /// Hugging Face's `MarianMTModel`.
     Marian,
     /// The state dict of `torch.nn.Transformer`.
@@ -38,8 +45,10 @@ type Read = Result<(ModelConfig, SpecialTokens), HubError>;
 
 impl Dialect {
     /// All dialects, in the order in which [`Dialect::of`] tries them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Gpt2,
+        Self::Llama,
+        Self::Mistral,
         Self::Marian,
         Self::TorchTransformer,
         Self::Hearth,
@@ -49,6 +58,8 @@ impl Dialect {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gpt2 => "gpt2",
+            Self::Llama => "llama",
+            Self::Mistral => "mistral",
             Self::Marian => "marian",
             Self::TorchTransformer => "torch-transformer",
             Self::Hearth => "hearth",
@@ -72,6 +83,7 @@ impl Dialect {
         let exporter = Exporter { dialect: self };
         match self {
             Self::Gpt2 => gpt2::express(exporter, config, special),
+            Self::Llama | Self::Mistral => llama::express(exporter, config, special),
             Self::Marian => marian::express(exporter, config, special),
             Self::TorchTransformer => torch_transformer::express(exporter, config, special),
             Self::Hearth => hearth::express(config, special),
@@ -90,6 +102,7 @@ impl Dialect {
         };
         let (config, special) = match dialect {
             Self::Gpt2 => gpt2::read(file),
+            Self::Llama | Self::Mistral => llama::read(file, dialect),
             Self::Marian => marian::read(file),
             Self::TorchTransformer => torch_transformer::read(file),
             Self::Hearth => hearth::read(file),
@@ -101,6 +114,7 @@ impl Dialect {
     pub(crate) fn names(self) -> Option<&'static NameTable> {
         match self {
             Self::Gpt2 => Some(&gpt2::NAMES),
+            Self::Llama | Self::Mistral => Some(&llama::NAMES),
             Self::Marian => Some(&marian::NAMES),
             Self::TorchTransformer => Some(&torch_transformer::NAMES),
             Self::Hearth => None,
@@ -125,6 +139,20 @@ impl Exporter {
             return Ok(());
         }
         Err(self.refuse(field, format!("{found:?}"), format!("{expected:?}")))
+    }
+
+    /// Refuses what came after the Transformer of 2017: gates, groups, windows, other norms and positions, missing biases.
+    fn require_plain(self, name: &str, stack: &StackConfig) -> Result<(), HubError> {
+        let field = |field: &str| format!("{name}.{field}");
+        let positions = &RelativePositions::None;
+        self.require(&field("positions"), &stack.positions, positions)?;
+        self.require(&field("window"), &stack.window, &None)?;
+        self.require(&field("gated"), &stack.gated, &false)?;
+        self.require(&field("norm_kind"), &stack.norm_kind, &NormKind::Layer)?;
+        self.require(&field("biases"), &stack.biases, &Biases::ALL)?;
+        let d_head = stack.d_model / stack.n_heads.max(1);
+        self.require(&field("d_head"), &stack.d_head(), &d_head)?;
+        self.require(&field("n_kv_heads"), &stack.n_kv_heads(), &stack.n_heads)
     }
 
     fn refuse(self, field: &str, found: String, expected: String) -> HubError {

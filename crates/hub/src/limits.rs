@@ -48,6 +48,13 @@ pub(crate) fn check(config: &ModelConfig, path: &Path) -> Result<(), HubError> {
         at_most(format!("the {name}'s d_model"), stack.d_model, SIZE)?;
         at_most(format!("the {name}'s d_ff"), stack.d_ff, SIZE)?;
         at_most(
+            format!("the {name}'s window"),
+            stack.window.unwrap_or(1),
+            SIZE,
+        )?;
+        let heads = format!("the width of the {name}'s heads together");
+        at_most(heads, stack.n_heads.saturating_mul(stack.d_head()), SIZE)?;
+        at_most(
             format!("the {name}'s number of layers"),
             stack.n_layers,
             LAYERS,

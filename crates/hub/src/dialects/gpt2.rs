@@ -170,6 +170,7 @@ pub(super) fn express(
         &PositionEncoding::Learned,
     )?;
     exporter.require("embedding.scale", &embedding.scale, &false)?;
+    exporter.require_plain("decoder", decoder)?;
     exporter.require("decoder.norm", &decoder.norm, &NormPlacement::Before)?;
     exporter.require("decoder.final_norm", &decoder.final_norm, &true)?;
     exporter.require("decoder.cross_attention", &decoder.cross_attention, &false)?;

@@ -233,6 +233,7 @@ pub(super) fn express(
     exporter.require("encoder.cross_attention", &encoder.cross_attention, &false)?;
     exporter.require("decoder.cross_attention", &decoder.cross_attention, &true)?;
     for (name, stack) in [("encoder", encoder), ("decoder", decoder)] {
+        exporter.require_plain(name, stack)?;
         let field = |field| format!("{name}.{field}");
         exporter.require(&field("norm"), &stack.norm, &NormPlacement::After)?;
         exporter.require(&field("final_norm"), &stack.final_norm, &false)?;

@@ -167,6 +167,7 @@ pub(super) fn express(
     exporter.require("encoder.cross_attention", &encoder.cross_attention, &false)?;
     exporter.require("decoder.cross_attention", &decoder.cross_attention, &true)?;
     for (name, stack) in [("encoder", encoder), ("decoder", decoder)] {
+        exporter.require_plain(name, stack)?;
         let field = |field| format!("{name}.{field}");
         exporter.require(&field("n_heads"), &stack.n_heads, &encoder.n_heads)?;
         exporter.require(&field("d_ff"), &stack.d_ff, &encoder.d_ff)?;

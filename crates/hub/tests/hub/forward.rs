@@ -17,11 +17,11 @@ fn load<B: Backend>(name: &str) -> Model<B> {
     directory.expect("the fixture is in order").model
 }
 
-fn gpt2<B: Backend>() -> f32 {
-    let Model::Gpt(model) = load::<B>("gpt2") else {
-        panic!("gpt2 is a decoder-only model");
+fn decoder_only<B: Backend>(name: &str) -> f32 {
+    let Model::Gpt(model) = load::<B>(name) else {
+        panic!("{name} is a decoder-only model");
     };
-    let reference = Reference::of("gpt2");
+    let reference = Reference::of(name);
     max_difference(
         model.forward(reference.ids("input_ids")),
         reference.floats("logits"),
@@ -61,9 +61,11 @@ fn check(difference: f32) {
 }
 
 #[test]
-fn gpt2_computes_the_logits_of_hugging_face() {
-    check(gpt2::<Flex>());
-    check(gpt2::<NdArray>());
+fn decoder_only_models_compute_the_logits_of_hugging_face() {
+    for name in ["gpt2", "llama", "mistral"] {
+        check(decoder_only::<Flex>(name));
+        check(decoder_only::<NdArray>(name));
+    }
 }
 
 #[test]

@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use burn_flex::Flex;
 use hearth_hub::{HubError, Model, ModelDirectory, read_tensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) const FIXTURES: [&str; 3] = ["gpt2", "marian", "torch-transformer"];
+pub(crate) const FIXTURES: [&str; 5] = ["gpt2", "llama", "mistral", "marian", "torch-transformer"];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
