@@ -1,12 +1,12 @@
 """Write down how PyTorch trains a fixture's model: its gradients, and its losses over 20 steps of AdamW.
 
     pip install torch transformers safetensors
-    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,marian,torch-transformer}
+    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,llama,mistral,marian,torch-transformer}
 
 Each DIR holds config.json and model.safetensors; `training.safetensors` is written into it, in f32 on the CPU without
 dropout. It holds one batch, on which everything is computed:
 
-- gpt2: `input_ids` [4, 24]. Loss: mean cross entropy of the next token, over 4 * 23 positions.
+- gpt2, llama, mistral: `input_ids` [4, 24]. Loss: mean cross entropy of the next token, over 4 * 23 positions.
 - marian: `input_ids` [4, 12], `attention_mask` [4, 12] (1 is a token), `decoder_input_ids` [4, 10], `labels` [4, 10].
   Loss: mean cross entropy over the labels that are not -100.
 - torch-transformer: `src` [12, 4, 48], `tgt` [10, 4, 48] and `expected` [10, 4, 48], all [seq, batch, d_model], with a
@@ -62,10 +62,10 @@ Batch = dict[str, Tensor]
 Loss = Callable[[], Tensor]
 
 
-def gpt2(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
-    from transformers import GPT2LMHeadModel
+def decoder_only(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
+    from transformers import AutoModelForCausalLM
 
-    model = GPT2LMHeadModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager").float()
+    model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, attn_implementation="eager").float()
     tokens = torch.randint(0, config["vocab_size"], (4, 24))
 
     def loss() -> Tensor:
@@ -133,7 +133,13 @@ def torch_transformer(folder: Path, config: dict) -> tuple[nn.Module, Batch, Los
     return model, batch, loss
 
 
-FAMILIES = {"gpt2": gpt2, "marian": marian, "torch-transformer": torch_transformer}
+FAMILIES = {
+    "gpt2": decoder_only,
+    "llama": decoder_only,
+    "mistral": decoder_only,
+    "marian": marian,
+    "torch-transformer": torch_transformer,
+}
 
 
 def trained(folder: Path, model: nn.Module) -> dict[str, Tensor]:

@@ -19,6 +19,8 @@ pub(crate) fn outputs_texts_gradients_and_training_are_those_of_the_references(p
     let vectors = ["logits", "gradients", "loss, 20 steps"];
     let models = [
         ("gpt2", &whole[..]),
+        ("llama", &whole),
+        ("mistral", &whole),
         ("marian", &whole),
         ("torch-transformer", &vectors),
     ];

@@ -51,10 +51,11 @@ fn differing<P: Platform>(
     context: &Context<P>,
 ) -> Result<(usize, Vec<f64>), CliError> {
     let writer = loaded.writer("parity")?;
-    let options = |n_before: usize| DecodeOptions {
+    // Prompts were continued to one length, end tokens or not.
+    let options = |n_before: usize, ignore_end: bool| DecodeOptions {
         strategy,
         max_new_tokens: expected.iter().map(Vec::len).max().unwrap_or(0) - n_before,
-        eos: loaded.end_tokens(false),
+        eos: loaded.end_tokens(ignore_end),
     };
     let go_on = &mut |_| ControlFlow::Continue(());
     let device = &context.device;
@@ -62,7 +63,7 @@ fn differing<P: Platform>(
         Writer::Gpt(gpt) => {
             let prompts = ids(inputs.rows("prompt")?);
             let n_before = prompts.first().map_or(0, Vec::len);
-            let found = generate(gpt, &prompts, &options(n_before), device, go_on)?;
+            let found = generate(gpt, &prompts, &options(n_before, true), device, go_on)?;
             (n_before, None, found)
         }
         Writer::Transformer(model, special) => {
@@ -76,7 +77,7 @@ fn differing<P: Platform>(
             let sources = ids(sources.collect());
             // The token that the decoder starts from.
             let n_before = 1;
-            let options = options(n_before);
+            let options = options(n_before, false);
             let found = translate(model, &sources, special, &options, device, go_on)?;
             (n_before, Some(i64::from(special.pad)), found)
         }
