@@ -14,10 +14,9 @@ use crate::dialects::Dialect;
 use crate::error::HubError;
 use crate::limits;
 use crate::special::SpecialTokens;
-use crate::weights::{self, Plan, TensorFile};
+use crate::weights::{self, Plan};
 
 const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
 const TOKENIZER: &str = "tokenizer.json";
 
 /// What a model directory holds.
@@ -43,18 +42,18 @@ impl<B: Backend> ModelDirectory<B> {
     /// # Errors
     /// A file is missing or damaged, the files do not fit each other, or they ask for what hearth does not do.
     pub fn load(dir: &Path, device: &B::Device) -> Result<Self, HubError> {
-        let (config_path, weights_path) = (dir.join(CONFIG), dir.join(WEIGHTS));
+        let config_path = dir.join(CONFIG);
         let (dialect, config, special) = Dialect::read(&ConfigFile::read(&config_path)?)?;
         limits::check(&config, &config_path)?;
         check(&config, &special, &config_path)?;
         let tokenizer = read_tokenizer(dir, &config)?;
 
         // Nothing is allocated for what the config claims before the file is seen to hold it.
-        let mut file = TensorFile::open(&weights_path)?;
-        limits::check_layers(&config, file.tensors().len(), &config_path)?;
-        limits::check_table(&config, file.n_numbers(), &config_path)?;
-        let plan = Plan::new(&file, dialect.names(), &config.parameters::<B>(device))?;
-        let model = weights::fill(config.skeleton(device), &plan, &mut file, device)?;
+        let source = weights::open_source(dir)?;
+        limits::check_layers(&config, source.tensors().len(), &config_path)?;
+        limits::check_table(&config, source.n_numbers(), &config_path)?;
+        let plan = Plan::new(&source, dialect.names(), &config.parameters::<B>(device))?;
+        let model = weights::fill(config.skeleton(device), &mut [(plan, source)], device)?;
         Ok(Self {
             config,
             special,
@@ -91,7 +90,7 @@ impl<B: Backend> ModelDirectory<B> {
 
         fs::write(&config_path, format!("{json:#}\n"))
             .map_err(|source| HubError::writing(&config_path, source))?;
-        weights::save(&self.model, self.dialect.names(), &dir.join(WEIGHTS))?;
+        weights::save(&self.model, self.dialect.names(), &dir.join(weights::WHOLE))?;
         if let Some(tokenizer) = &self.tokenizer {
             let path = dir.join(TOKENIZER);
             tokenizer
@@ -148,12 +147,11 @@ fn check(config: &ModelConfig, special: &SpecialTokens, path: &Path) -> Result<(
 
 fn read_tokenizer(dir: &Path, config: &ModelConfig) -> Result<Option<Tokenizer>, HubError> {
     let path = dir.join(TOKENIZER);
-    if !path
-        .try_exists()
-        .map_err(|source| HubError::reading(&path, source))?
-    {
+    if !weights::exists(&path)? {
         return Ok(None);
     }
+    // Refuses what is no file, and a link that leads nowhere.
+    weights::open(&path)?;
     let tokenizer =
         Tokenizer::read(&path).map_err(|source| HubError::Tokenizer { path, source })?;
     if let Some(vocab) = config.vocab() {

@@ -13,6 +13,9 @@ pub(crate) const CONFIG_BYTES: u64 = 16 << 20;
 /// The largest header of a safetensors file that is read: what the format's own library allows.
 pub(crate) const HEADER_BYTES: u64 = 100_000_000;
 
+/// The largest index of shards that is read: the largest in the wild have some 10 MB.
+pub(crate) const INDEX_BYTES: u64 = 64 << 20;
+
 /// The most layers of a stack.
 const LAYERS: usize = 4096;
 

@@ -26,14 +26,16 @@ pub(crate) fn directories(workshop: &mut Workshop<'_>) {
     .expect("a file");
     let (found, expected) = (length(&cut).to_string(), length(&gpt2).to_string());
 
-    let damaged = workshop.copy(&gpt2, "damaged");
-    let mut numbers = weights.clone();
-    for number in numbers.rchunks_exact_mut(4).take(100) {
-        number.copy_from_slice(&f32::NAN.to_le_bytes());
+    for (folder, number) in [("infinite", f32::INFINITY), ("damaged", f32::NAN)] {
+        let damaged = workshop.copy(&gpt2, folder);
+        let mut numbers = weights.clone();
+        for place in numbers.rchunks_exact_mut(4).take(100) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        fs::write(damaged.join("model.safetensors"), numbers).expect("a file");
     }
-    fs::write(damaged.join("model.safetensors"), numbers).expect("a file");
-    let line = "generate --model @damaged --prompt-ids 1,2,3";
-    workshop.add("weights that are no numbers", line, 3, &["not finite"]);
+    let line = "generate --model @infinite --prompt-ids 1,2,3";
+    workshop.add("weights that are infinite", line, 3, &["not finite"]);
 
     // The same weights, said to be of a model with one position less.
     let shape = workshop.copy(&gpt2, "shape");
@@ -78,6 +80,12 @@ pub(crate) fn directories(workshop: &mut Workshop<'_>) {
             "@cut",
             4,
             &["model.safetensors", &found, &expected],
+        ),
+        (
+            "weights that are no numbers",
+            "@damaged",
+            4,
+            &["model.safetensors", "NaN"],
         ),
         (
             "a tensor of another shape",

@@ -6,5 +6,6 @@ mod hostile_config;
 mod hostile_weights;
 mod round_trip;
 mod saving;
+mod shards;
 mod support;
 mod tensors;

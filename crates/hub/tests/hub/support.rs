@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use burn_flex::Flex;
 use hearth_hub::{HubError, Model, ModelDirectory, read_tensors};
