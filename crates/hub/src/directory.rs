@@ -11,10 +11,11 @@ use crate::atomic;
 use crate::config::{Model, ModelConfig};
 use crate::config_file::ConfigFile;
 use crate::dialects::Dialect;
+use crate::differences::differences;
 use crate::error::HubError;
 use crate::limits;
 use crate::special::SpecialTokens;
-use crate::weights::{self, Plan};
+use crate::weights::{self, Plan, Source};
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
@@ -42,25 +43,39 @@ impl<B: Backend> ModelDirectory<B> {
     /// # Errors
     /// A file is missing or damaged, the files do not fit each other, or they ask for what hearth does not do.
     pub fn load(dir: &Path, device: &B::Device) -> Result<Self, HubError> {
-        let config_path = dir.join(CONFIG);
-        let (dialect, config, special) = Dialect::read(&ConfigFile::read(&config_path)?)?;
-        limits::check(&config, &config_path)?;
-        check(&config, &special, &config_path)?;
-        let tokenizer = read_tokenizer(dir, &config)?;
+        let (parts, plan, source) = Parts::open::<B>(dir, device)?;
+        parts.fill(&mut [(plan, source)], device)
+    }
 
-        // Nothing is allocated for what the config claims before the file is seen to hold it.
-        let source = weights::open_source(dir)?;
-        limits::check_layers(&config, source.tensors().len(), &config_path)?;
-        limits::check_table(&config, source.n_numbers(), &config_path)?;
-        let plan = Plan::new(&source, dialect.names(), &config.parameters::<B>(device))?;
-        let model = weights::fill(config.skeleton(device), &mut [(plan, source)], device)?;
-        Ok(Self {
-            config,
-            special,
-            dialect,
-            model,
-            tokenizer,
-        })
+    /// The mean of the weights of models of one config, with the tokenizer and the dialect of the first.
+    ///
+    /// Izmailov et al. 2018 <https://arxiv.org/abs/1803.05407>: such a model often predicts better than any of those that one
+    /// training left on its way. Weights are summed up in double precision, a parameter at a time: however many models
+    /// there are, the memory needed is that of one.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), or the models differ in their configs, special tokens or tokenizers.
+    pub fn average(
+        first: &Path,
+        others: &[impl AsRef<Path>],
+        device: &B::Device,
+    ) -> Result<Self, HubError> {
+        let (parts, plan, source) = Parts::open::<B>(first, device)?;
+        let mut sources = vec![(plan, source)];
+        for path in others {
+            let path = path.as_ref();
+            let (other, plan, source) = Parts::open::<B>(path, device)?;
+            let differences = parts.differences(&other)?;
+            if !differences.is_empty() {
+                return Err(HubError::Different {
+                    path: path.into(),
+                    first: first.into(),
+                    differences,
+                });
+            }
+            sources.push((plan, source));
+        }
+        parts.fill(&mut sources, device)
     }
 
     /// Writes the directory, whole or not at all; see [`replace_directory`](crate::replace_directory).
@@ -72,12 +87,24 @@ impl<B: Backend> ModelDirectory<B> {
         atomic::replace_directory(dir, |staging| self.write(staging))
     }
 
+    /// As [`save`](Self::save), in shards with an index where the weights have more bytes than so many.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_in_shards(&self, dir: &Path, most_bytes: u64) -> Result<(), HubError> {
+        atomic::replace_directory(dir, |staging| self.write_in_shards(staging, most_bytes))
+    }
+
     /// Writes the files into a directory that exists, one after the other: for who replaces a directory with more in
     /// it, such as a checkpoint.
     ///
     /// # Errors
     /// The dialect cannot express the config, the parts do not fit each other, or the system refuses.
     pub fn write(&self, dir: &Path) -> Result<(), HubError> {
+        self.write_in_shards(dir, u64::MAX)
+    }
+
+    fn write_in_shards(&self, dir: &Path, most_bytes: u64) -> Result<(), HubError> {
         let config_path = dir.join(CONFIG);
         let json = self.dialect.express(&self.config, &self.special)?;
         limits::check(&self.config, &config_path)?;
@@ -90,7 +117,7 @@ impl<B: Backend> ModelDirectory<B> {
 
         fs::write(&config_path, format!("{json:#}\n"))
             .map_err(|source| HubError::writing(&config_path, source))?;
-        weights::save(&self.model, self.dialect.names(), &dir.join(weights::WHOLE))?;
+        weights::save(&self.model, self.dialect.names(), dir, most_bytes)?;
         if let Some(tokenizer) = &self.tokenizer {
             let path = dir.join(TOKENIZER);
             tokenizer
@@ -123,6 +150,77 @@ impl<B: Backend> ModelDirectory<B> {
             missing: only(&expected, &found),
             unexpected: only(&found, &expected),
         })
+    }
+}
+
+/// A directory without its weights, which are opened and found to be those of the config.
+struct Parts {
+    config: ModelConfig,
+    special: SpecialTokens,
+    dialect: Dialect,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl Parts {
+    fn open<B: Backend>(dir: &Path, device: &B::Device) -> Result<(Self, Plan, Source), HubError> {
+        let config_path = dir.join(CONFIG);
+        let (dialect, config, special) = Dialect::read(&ConfigFile::read(&config_path)?)?;
+        limits::check(&config, &config_path)?;
+        check(&config, &special, &config_path)?;
+        let tokenizer = read_tokenizer(dir, &config)?;
+
+        // Nothing is allocated for what the config claims before the file is seen to hold it.
+        let source = weights::open_source(dir)?;
+        limits::check_layers(&config, source.tensors().len(), &config_path)?;
+        limits::check_table(&config, source.n_numbers(), &config_path)?;
+        let plan = Plan::new(&source, dialect.names(), &config.parameters::<B>(device))?;
+        let parts = Self {
+            config,
+            special,
+            dialect,
+            tokenizer,
+        };
+        Ok((parts, plan, source))
+    }
+
+    fn fill<B: Backend>(
+        self,
+        sources: &mut [(Plan, Source)],
+        device: &B::Device,
+    ) -> Result<ModelDirectory<B>, HubError> {
+        let model = weights::fill(self.config.skeleton(device), sources, device)?;
+        Ok(ModelDirectory {
+            config: self.config,
+            special: self.special,
+            dialect: self.dialect,
+            model,
+            tokenizer: self.tokenizer,
+        })
+    }
+
+    /// Where two models differ in anything but their weights and their dialect.
+    fn differences(&self, other: &Self) -> Result<Vec<String>, HubError> {
+        let mut found = differences(&self.config, &other.config);
+        if self.special != other.special {
+            found.push(format!(
+                "the special tokens are {:?}, not {:?}",
+                other.special, self.special
+            ));
+        }
+        let texts = [self, other].map(|parts| {
+            let text = parts.tokenizer.as_ref().map(Tokenizer::to_json);
+            text.transpose().map_err(|source| HubError::Tokenizer {
+                path: TOKENIZER.into(),
+                source,
+            })
+        });
+        let [first, second] = texts;
+        if let (Some(first), Some(second)) = (first?, second?)
+            && first != second
+        {
+            found.push("another tokenizer".into());
+        }
+        Ok(found)
     }
 }
 

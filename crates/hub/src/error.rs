@@ -191,6 +191,22 @@ pub enum HubError {
         /// What is wrong with it.
         source: DataError,
     },
+    /// Models that are to become one, and that are not of one kind.
+    #[error("{} differs from {}: {}", path.display(), first.display(), differences.join("; "))]
+    Different {
+        /// The directory that differs.
+        path: PathBuf,
+        /// The directory that it should be like.
+        first: PathBuf,
+        /// All that it has, and what it should have.
+        differences: Vec<String>,
+    },
+    /// None but our own dialect has words for a model.
+    #[error("only the dialect \"hearth\" can express this model: {}", reasons.join("; "))]
+    OnlyHearth {
+        /// What each of the others lacks words for.
+        reasons: Vec<String>,
+    },
     /// A dialect has no words for a model.
     #[error(
         "{dialect} cannot express {field} = {found}, it needs {expected}; the dialect \"hearth\" can"

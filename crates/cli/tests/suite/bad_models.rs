@@ -123,6 +123,64 @@ pub(crate) fn directories(workshop: &mut Workshop<'_>) {
     }
 }
 
+/// What cannot be converted, and models that have no mean.
+pub(crate) fn makers(workshop: &mut Workshop<'_>) {
+    let gpt2 = fixture("gpt2");
+    let other = workshop.copy(&gpt2, "resized");
+    edit(&other.join("config.json"), |config| {
+        config["n_head"] = 8.into();
+        config["eos_token_id"] = 7.into();
+    });
+    workshop.file("thesis.tex", "years of work");
+    let (gpt2, marian) = (text(&gpt2).to_owned(), fixture("marian"));
+    let marian = text(&marian).to_owned();
+    let cases: &[(&'static str, String, i32, &[&str])] = &[
+        (
+            "a mean of one",
+            format!("average --model {gpt2} --out @mean"),
+            2,
+            &["at least two models"],
+        ),
+        (
+            "models of two configs",
+            format!("average --model {gpt2} --model @resized --out @mean"),
+            4,
+            &[
+                "resized differs from",
+                "decoder.n_heads is 8, not 4",
+                "eos: [7]",
+            ],
+        ),
+        (
+            "models of two kinds",
+            format!("average --model {gpt2} --model {marian} --out @mean"),
+            4,
+            &["transformer is", "not missing"],
+        ),
+        (
+            "a conversion over something else",
+            format!("convert --model {gpt2} --to hearth --out @thesis.tex"),
+            5,
+            &["will not replace", "thesis.tex"],
+        ),
+        (
+            "an unknown way of writing",
+            format!("convert --model {gpt2} --to onnx --out @mean"),
+            2,
+            &["onnx", "hf", "hearth"],
+        ),
+        (
+            "shards of nothing",
+            format!("convert --model {gpt2} --to hf --out @mean --shard-size 0"),
+            2,
+            &["--shard-size", "above 0"],
+        ),
+    ];
+    for (name, line, code, parts) in cases {
+        workshop.add(name, line, *code, parts);
+    }
+}
+
 /// Inputs of `forward`.
 pub(crate) fn tensors(workshop: &mut Workshop<'_>) {
     let ids = |ids: &[i64]| Numbers::ids(&[1, ids.len()], ids);

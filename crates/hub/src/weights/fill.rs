@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use safetensors::Dtype;
 
 use super::source::{Source, StoredTensor};
-use super::write::{Entry, write};
+use super::write::{Entry, write_shards};
 use crate::config::Model;
 use crate::error::HubError;
 use crate::names::{NameTable, Placement, place};
@@ -204,16 +204,18 @@ impl<B: Backend> ModuleMapper<B> for Filler<'_, B> {
     }
 }
 
-/// Writes a model's parameters in single precision. Each is fetched from its device when it is written.
+/// Writes a model's parameters in single precision, in files of at most so many bytes. Each is fetched from its device
+/// when it is written.
 pub(crate) fn save<B: Backend>(
     model: &Model<B>,
     table: Option<&NameTable>,
-    path: &Path,
+    dir: &Path,
+    most_bytes: u64,
 ) -> Result<(), HubError> {
     let mut collector = Collector::default();
     model.visit(&mut collector);
     let placements = place(table, &model.parameters()).map_err(|missing| HubError::OtherModel {
-        path: path.into(),
+        path: dir.into(),
         missing: Vec::new(),
         unexpected: missing,
     })?;
@@ -236,7 +238,8 @@ pub(crate) fn save<B: Backend>(
             }
         }),
     };
-    write(path, placements.into_iter().map(entry).collect())
+    let entries = placements.into_iter().map(entry).collect();
+    write_shards(dir, entries, most_bytes)
 }
 
 /// The values of parameters by path, to be fetched from their device one at a time.
