@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::config_file::brief;
+
 /// Each field that differs, as `decoder.n_layers is 2, not 3`: what `second` has, and what `first` has.
 pub(crate) fn differences<T: Serialize>(first: &T, second: &T) -> Vec<String> {
     let mut found = Vec::new();
@@ -28,7 +30,7 @@ fn compare(path: &str, first: Option<&Value>, second: Option<&Value>, found: &mu
         }
         return;
     }
-    let text = |value: Option<&Value>| value.map_or("missing".into(), Value::to_string);
+    let text = |value: Option<&Value>| value.map_or("missing".into(), brief);
     found.push(format!("{path} is {}, not {}", text(second), text(first)));
 }
 

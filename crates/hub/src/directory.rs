@@ -36,9 +36,11 @@ pub struct ModelDirectory<B: Backend> {
 }
 
 impl<B: Backend> ModelDirectory<B> {
-    /// Reads a directory.
+    /// Reads a directory, or a GGUF file of LLaMA's architecture.
     ///
-    /// Weights in half precision become single. The memory needed is that of the weights, once, and of one tensor.
+    /// The weights are `model.safetensors` or, where there is none, the shards of `model.safetensors.index.json`. Of a GGUF
+    /// file the vocabulary is not read: the tokenizer is a `tokenizer.json` beside it, if there is one. Weights in half
+    /// precision become single, and so do quantised ones. The memory needed is that of the weights, once, and of one tensor.
     ///
     /// # Errors
     /// A file is missing or damaged, the files do not fit each other, or they ask for what hearth does not do.
@@ -111,7 +113,7 @@ impl<B: Backend> ModelDirectory<B> {
         check(&self.config, &self.special, &config_path)?;
         limits::check_table(&self.config, n_numbers(&self.model), &config_path)?;
         if let (Some(tokenizer), Some(vocab)) = (&self.tokenizer, self.config.vocab()) {
-            check_vocabulary(tokenizer, vocab, dir)?;
+            check_vocabulary(tokenizer, vocab, dir, &config_path)?;
         }
         self.check_model(dir)?;
 
@@ -163,14 +165,23 @@ struct Parts {
 
 impl Parts {
     fn open<B: Backend>(dir: &Path, device: &B::Device) -> Result<(Self, Plan, Source), HubError> {
-        let config_path = dir.join(CONFIG);
-        let (dialect, config, special) = Dialect::read(&ConfigFile::read(&config_path)?)?;
+        // A file is all of a model but its tokenizer; in a directory the config is read before the weights are opened.
+        let (config_path, config_file, gguf) = if dir.is_file() {
+            let (config_file, source) = weights::open_gguf(dir)?;
+            (dir.to_path_buf(), config_file, Some(source))
+        } else {
+            let path = dir.join(CONFIG);
+            let config_file = ConfigFile::read(&path)?;
+            (path, config_file, None)
+        };
+        let (dialect, config, special) = Dialect::read(&config_file)?;
         limits::check(&config, &config_path)?;
         check(&config, &special, &config_path)?;
-        let tokenizer = read_tokenizer(dir, &config)?;
+        let beside = config_path.parent().unwrap_or(dir);
+        let tokenizer = read_tokenizer(beside, &config_path, &config)?;
 
         // Nothing is allocated for what the config claims before the file is seen to hold it.
-        let source = weights::open_source(dir)?;
+        let source = gguf.map_or_else(|| weights::open_source(dir), Ok)?;
         limits::check_layers(&config, source.tensors().len(), &config_path)?;
         limits::check_table(&config, source.n_numbers(), &config_path)?;
         let plan = Plan::new(&source, dialect.names(), &config.parameters::<B>(device))?;
@@ -243,7 +254,11 @@ fn check(config: &ModelConfig, special: &SpecialTokens, path: &Path) -> Result<(
     }
 }
 
-fn read_tokenizer(dir: &Path, config: &ModelConfig) -> Result<Option<Tokenizer>, HubError> {
+fn read_tokenizer(
+    dir: &Path,
+    config_path: &Path,
+    config: &ModelConfig,
+) -> Result<Option<Tokenizer>, HubError> {
     let path = dir.join(TOKENIZER);
     if !weights::exists(&path)? {
         return Ok(None);
@@ -253,20 +268,25 @@ fn read_tokenizer(dir: &Path, config: &ModelConfig) -> Result<Option<Tokenizer>,
     let tokenizer =
         Tokenizer::read(&path).map_err(|source| HubError::Tokenizer { path, source })?;
     if let Some(vocab) = config.vocab() {
-        check_vocabulary(&tokenizer, vocab, dir)?;
+        check_vocabulary(&tokenizer, vocab, dir, config_path)?;
     }
     Ok(Some(tokenizer))
 }
 
 /// A tokenizer may have fewer tokens than the model has rows, never more.
-fn check_vocabulary(tokenizer: &Tokenizer, vocab: usize, dir: &Path) -> Result<(), HubError> {
+fn check_vocabulary(
+    tokenizer: &Tokenizer,
+    vocab: usize,
+    dir: &Path,
+    config_path: &Path,
+) -> Result<(), HubError> {
     if tokenizer.vocab() <= vocab {
         return Ok(());
     }
     Err(HubError::Vocabulary {
         path: dir.join(TOKENIZER),
         found: tokenizer.vocab(),
-        config_path: dir.join(CONFIG),
+        config_path: config_path.into(),
         vocab,
     })
 }

@@ -2,11 +2,12 @@
 //!
 //! A file is read by seeking, a tensor at a time, never mapped into memory: it may shrink or change while it is read.
 //! Its header is checked against its length first, and its names and shapes against the model's before any weight is
-//! read. What a format is, only its own file knows ([`read`], [`shards`]): each makes a [`Source`] of named tensors.
+//! read. What a format is, only its own file knows ([`read`], [`shards`], [`gguf`]): each makes a [`Source`] of named tensors.
 
 mod element;
 mod encoding;
 mod fill;
+mod gguf;
 mod read;
 mod shards;
 mod source;
@@ -18,6 +19,7 @@ use std::path::Path;
 use crate::error::HubError;
 
 pub(crate) use fill::{Plan, fill, save};
+pub(crate) use gguf::open_gguf;
 pub(crate) use read::{exists, open};
 pub(crate) use source::Source;
 pub use tensors::{read_tensors, write_tensors};

@@ -2,7 +2,10 @@
 //! damaged copies of them.
 
 mod forward;
+#[path = "../gguf/mod.rs"]
+mod gguf;
 mod hostile_config;
+mod hostile_gguf;
 mod hostile_weights;
 mod round_trip;
 mod saving;
