@@ -1,4 +1,5 @@
 //! Writing GGUF files for tests, good ones and bad ones.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 /// A value of a setting.
 #[derive(Debug, Clone)]

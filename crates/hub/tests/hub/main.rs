@@ -4,6 +4,7 @@
 mod forward;
 #[path = "../gguf/mod.rs"]
 mod gguf;
+mod gguf_models;
 mod hostile_config;
 mod hostile_gguf;
 mod hostile_weights;

@@ -4,6 +4,9 @@
 //! In a process of its own, because the peak of memory is one of the process.
 
 mod damage;
+#[path = "../gguf/mod.rs"]
+mod gguf;
+mod gguf_file;
 mod json;
 mod random;
 
@@ -17,10 +20,14 @@ use hearth_data::{BpeOptions, SpecialScheme, Tokenizer};
 use hearth_hub::{HubError, ModelDirectory, Parameter};
 
 use damage::Files;
+use gguf::Gguf;
 use random::Random;
 
 /// Mutants of all fixtures together: some ten seconds in a build for development.
 const N_MUTANTS: usize = 2400;
+
+/// Mutants of one small GGUF file.
+const N_GGUF_MUTANTS: usize = 1000;
 
 /// What loading may touch beyond what the process has: many times the largest fixture.
 const TOUCHED: u64 = 256 << 20;
@@ -162,6 +169,30 @@ fn a_spoiled_directory_is_an_error_or_a_model_of_unchanged_shapes() {
         println!("{which} grew by {} MiB", more >> 20);
         assert!(more < most, "{which} grew by {} MiB", more >> 20);
     }
+}
+
+#[test]
+fn a_spoiled_gguf_file_is_an_error_or_a_model_of_unchanged_shapes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.gguf");
+    let original = Gguf::small();
+    fs::write(&path, original.bytes()).expect("written");
+    let parameters = load(&path).expect("the file is in order");
+    let mut random = Random(7);
+    let (mut failures, mut n_loaded) = (Vec::new(), 0);
+    for number in 0..N_GGUF_MUTANTS {
+        let (how, bytes) = gguf_file::damage(&original, &mut random);
+        fs::write(&path, bytes).expect("written");
+        match try_load(&path, &parameters, &format!("mutant {number}: {how}")) {
+            Ok(loaded) => n_loaded += usize::from(loaded),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(
+        n_loaded > N_GGUF_MUTANTS / 50 && n_loaded < N_GGUF_MUTANTS / 2,
+        "{n_loaded}"
+    );
 }
 
 /// A link that leads to itself, and one that leads nowhere.
