@@ -1,7 +1,11 @@
 //! The command line as clap sees it.
 
+mod converting;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+
+pub(crate) use converting::{Average, Convert, Target};
 
 /// Train and run sequence models: GPT and encoder-decoder Transformers.
 #[derive(Debug, Parser)]
@@ -51,8 +55,12 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Whether this device computes what the reference models' libraries computed
     Parity(Parity),
-    /// What a model directory holds
+    /// What a model directory holds, and what it costs
     Inspect(Inspect),
+    /// Write a model as another library does, or from a GGUF file
+    Convert(Convert),
+    /// The mean of the weights of several models of one kind
+    Average(Average),
     /// The devices that are there
     Devices,
     /// Draw the losses of one or several runs
@@ -218,7 +226,7 @@ pub(crate) struct Parity {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// The model directory
+    /// The model directory, or a GGUF file
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
 }
@@ -287,6 +295,16 @@ const EXAMPLES: &[(&str, &str)] = &[
         "{} parity crates/hub/tests/fixtures/gpt2 crates/hub/tests/fixtures/marian",
     ),
     ("inspect", "{} inspect --model runs/quickstart/best"),
+    (
+        "convert",
+        "{} convert --model runs/quickstart/best --to hf --out for-transformers\n  \
+         {} convert --model tiny-llama.Q8_0.gguf --to hf --out tiny-llama\n  \
+         {} convert --model tiny-llama --to hearth --out mine --shard-size 500MB",
+    ),
+    (
+        "average",
+        "{} average --model runs/a/best --model runs/b/best --out both",
+    ),
     ("devices", "{} devices --json"),
     (
         "plot",

@@ -92,6 +92,8 @@ fn run<P: Platform>(
         Command::Bench(Bench::Train(options)) => commands::bench::train(options, &context()?),
         Command::Parity(options) => commands::parity::run(options, &context()?),
         Command::Inspect(options) => commands::inspect::run(options, &context()?),
+        Command::Convert(options) => commands::convert::convert(options, &context()?),
+        Command::Average(options) => commands::convert::average(options, &context()?),
         // What computes nothing needs no device.
         Command::Devices => {
             if arguments.common.device.is_some() {

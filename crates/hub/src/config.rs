@@ -114,6 +114,20 @@ impl ModelConfig {
         self.embedding().map(|embedding| embedding.vocab)
     }
 
+    /// The most positions a text can have, where the model says so.
+    pub(crate) fn n_positions(&self) -> Option<usize> {
+        self.embedding().map(|embedding| embedding.max_positions)
+    }
+
+    /// Whether the head has the token embedding's matrix.
+    pub(crate) fn is_tied(&self) -> bool {
+        match self {
+            Self::Gpt(config) => config.tied,
+            Self::Transformer(config) => config.tied,
+            Self::EncoderDecoder(_) => false,
+        }
+    }
+
     /// Paths and shapes of the model's parameters; computes no table of positions, but one row of it.
     pub(crate) fn parameters<B: Backend>(&self, device: &B::Device) -> Vec<Parameter> {
         let mut config = self.clone();

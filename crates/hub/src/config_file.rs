@@ -57,6 +57,15 @@ impl ConfigFile {
         })
     }
 
+    /// What another file says, in the words of a `config.json`.
+    pub(crate) fn translated(path: &Path, object: Map<String, Value>) -> Self {
+        Self {
+            path: path.into(),
+            bytes: Value::Object(object.clone()).to_string().into_bytes(),
+            object,
+        }
+    }
+
     pub(crate) fn get(&self, field: &str) -> Option<&Value> {
         self.object.get(field)
     }

@@ -75,6 +75,29 @@ impl Dialect {
             .unwrap_or(Self::Hearth)
     }
 
+    /// The dialect of another library that can express this model.
+    ///
+    /// # Errors
+    /// None can: the error says why, of each that holds such an architecture.
+    pub fn outside(config: &ModelConfig, special: &SpecialTokens) -> Result<Self, HubError> {
+        let mut reasons = Vec::new();
+        for dialect in Self::ALL {
+            match dialect.express(config, special) {
+                Ok(_) if dialect != Self::Hearth => return Ok(dialect),
+                Err(HubError::Inexpressible {
+                    dialect,
+                    field,
+                    found,
+                    expected,
+                }) if field != ARCHITECTURE => {
+                    reasons.push(format!("{dialect} needs {field} = {expected}, not {found}"));
+                }
+                _ => {}
+            }
+        }
+        Err(HubError::OnlyHearth { reasons })
+    }
+
     /// The `config.json` of a model in this dialect.
     ///
     /// # Errors
@@ -122,6 +145,9 @@ impl Dialect {
     }
 }
 
+/// What a dialect refuses that holds another kind of model.
+const ARCHITECTURE: &str = "architecture";
+
 /// Refuses on a dialect's behalf what it has no words for.
 #[derive(Debug, Clone, Copy)]
 struct Exporter {
@@ -165,10 +191,6 @@ impl Exporter {
     }
 
     fn refuse_architecture(self, config: &ModelConfig, expected: &str) -> HubError {
-        self.refuse(
-            "architecture",
-            config.architecture().into(),
-            expected.into(),
-        )
+        self.refuse(ARCHITECTURE, config.architecture().into(), expected.into())
     }
 }

@@ -11,13 +11,13 @@ use crate::atomic;
 use crate::config::{Model, ModelConfig};
 use crate::config_file::ConfigFile;
 use crate::dialects::Dialect;
+use crate::differences::differences;
 use crate::error::HubError;
 use crate::limits;
 use crate::special::SpecialTokens;
-use crate::weights::{self, Plan, TensorFile};
+use crate::weights::{self, Plan, Source};
 
 const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
 const TOKENIZER: &str = "tokenizer.json";
 
 /// What a model directory holds.
@@ -36,32 +36,48 @@ pub struct ModelDirectory<B: Backend> {
 }
 
 impl<B: Backend> ModelDirectory<B> {
-    /// Reads a directory.
+    /// Reads a directory, or a GGUF file of LLaMA's architecture.
     ///
-    /// Weights in half precision become single. The memory needed is that of the weights, once, and of one tensor.
+    /// The weights are `model.safetensors` or, where there is none, the shards of `model.safetensors.index.json`. Of a GGUF
+    /// file the vocabulary is not read: the tokenizer is a `tokenizer.json` beside it, if there is one. Weights in half
+    /// precision become single, and so do quantised ones. The memory needed is that of the weights, once, and of one tensor.
     ///
     /// # Errors
     /// A file is missing or damaged, the files do not fit each other, or they ask for what hearth does not do.
     pub fn load(dir: &Path, device: &B::Device) -> Result<Self, HubError> {
-        let (config_path, weights_path) = (dir.join(CONFIG), dir.join(WEIGHTS));
-        let (dialect, config, special) = Dialect::read(&ConfigFile::read(&config_path)?)?;
-        limits::check(&config, &config_path)?;
-        check(&config, &special, &config_path)?;
-        let tokenizer = read_tokenizer(dir, &config)?;
+        let (parts, plan, source) = Parts::open::<B>(dir, device)?;
+        parts.fill(&mut [(plan, source)], device)
+    }
 
-        // Nothing is allocated for what the config claims before the file is seen to hold it.
-        let mut file = TensorFile::open(&weights_path)?;
-        limits::check_layers(&config, file.tensors().len(), &config_path)?;
-        limits::check_table(&config, file.n_numbers(), &config_path)?;
-        let plan = Plan::new(&file, dialect.names(), &config.parameters::<B>(device))?;
-        let model = weights::fill(config.skeleton(device), &plan, &mut file, device)?;
-        Ok(Self {
-            config,
-            special,
-            dialect,
-            model,
-            tokenizer,
-        })
+    /// The mean of the weights of models of one config, with the tokenizer and the dialect of the first.
+    ///
+    /// Izmailov et al. 2018 <https://arxiv.org/abs/1803.05407>: such a model often predicts better than any of those that one
+    /// training left on its way. Weights are summed up in double precision, a parameter at a time: however many models
+    /// there are, the memory needed is that of one.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), or the models differ in their configs, special tokens or tokenizers.
+    pub fn average(
+        first: &Path,
+        others: &[impl AsRef<Path>],
+        device: &B::Device,
+    ) -> Result<Self, HubError> {
+        let (parts, plan, source) = Parts::open::<B>(first, device)?;
+        let mut sources = vec![(plan, source)];
+        for path in others {
+            let path = path.as_ref();
+            let (other, plan, source) = Parts::open::<B>(path, device)?;
+            let differences = parts.differences(&other)?;
+            if !differences.is_empty() {
+                return Err(HubError::Different {
+                    path: path.into(),
+                    first: first.into(),
+                    differences,
+                });
+            }
+            sources.push((plan, source));
+        }
+        parts.fill(&mut sources, device)
     }
 
     /// Writes the directory, whole or not at all; see [`replace_directory`](crate::replace_directory).
@@ -73,25 +89,37 @@ impl<B: Backend> ModelDirectory<B> {
         atomic::replace_directory(dir, |staging| self.write(staging))
     }
 
+    /// As [`save`](Self::save), in shards with an index where the weights have more bytes than so many.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save).
+    pub fn save_in_shards(&self, dir: &Path, most_bytes: u64) -> Result<(), HubError> {
+        atomic::replace_directory(dir, |staging| self.write_in_shards(staging, most_bytes))
+    }
+
     /// Writes the files into a directory that exists, one after the other: for who replaces a directory with more in
     /// it, such as a checkpoint.
     ///
     /// # Errors
     /// The dialect cannot express the config, the parts do not fit each other, or the system refuses.
     pub fn write(&self, dir: &Path) -> Result<(), HubError> {
+        self.write_in_shards(dir, u64::MAX)
+    }
+
+    fn write_in_shards(&self, dir: &Path, most_bytes: u64) -> Result<(), HubError> {
         let config_path = dir.join(CONFIG);
         let json = self.dialect.express(&self.config, &self.special)?;
         limits::check(&self.config, &config_path)?;
         check(&self.config, &self.special, &config_path)?;
         limits::check_table(&self.config, n_numbers(&self.model), &config_path)?;
         if let (Some(tokenizer), Some(vocab)) = (&self.tokenizer, self.config.vocab()) {
-            check_vocabulary(tokenizer, vocab, dir)?;
+            check_vocabulary(tokenizer, vocab, dir, &config_path)?;
         }
         self.check_model(dir)?;
 
         fs::write(&config_path, format!("{json:#}\n"))
             .map_err(|source| HubError::writing(&config_path, source))?;
-        weights::save(&self.model, self.dialect.names(), &dir.join(WEIGHTS))?;
+        weights::save(&self.model, self.dialect.names(), dir, most_bytes)?;
         if let Some(tokenizer) = &self.tokenizer {
             let path = dir.join(TOKENIZER);
             tokenizer
@@ -127,6 +155,86 @@ impl<B: Backend> ModelDirectory<B> {
     }
 }
 
+/// A directory without its weights, which are opened and found to be those of the config.
+struct Parts {
+    config: ModelConfig,
+    special: SpecialTokens,
+    dialect: Dialect,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl Parts {
+    fn open<B: Backend>(dir: &Path, device: &B::Device) -> Result<(Self, Plan, Source), HubError> {
+        // A file is all of a model but its tokenizer; in a directory the config is read before the weights are opened.
+        let (config_path, config_file, gguf) = if dir.is_file() {
+            let (config_file, source) = weights::open_gguf(dir)?;
+            (dir.to_path_buf(), config_file, Some(source))
+        } else {
+            let path = dir.join(CONFIG);
+            let config_file = ConfigFile::read(&path)?;
+            (path, config_file, None)
+        };
+        let (dialect, config, special) = Dialect::read(&config_file)?;
+        limits::check(&config, &config_path)?;
+        check(&config, &special, &config_path)?;
+        let beside = config_path.parent().unwrap_or(dir);
+        let tokenizer = read_tokenizer(beside, &config_path, &config)?;
+
+        // Nothing is allocated for what the config claims before the file is seen to hold it.
+        let source = gguf.map_or_else(|| weights::open_source(dir), Ok)?;
+        limits::check_layers(&config, source.tensors().len(), &config_path)?;
+        limits::check_table(&config, source.n_numbers(), &config_path)?;
+        let plan = Plan::new(&source, dialect.names(), &config.parameters::<B>(device))?;
+        let parts = Self {
+            config,
+            special,
+            dialect,
+            tokenizer,
+        };
+        Ok((parts, plan, source))
+    }
+
+    fn fill<B: Backend>(
+        self,
+        sources: &mut [(Plan, Source)],
+        device: &B::Device,
+    ) -> Result<ModelDirectory<B>, HubError> {
+        let model = weights::fill(self.config.skeleton(device), sources, device)?;
+        Ok(ModelDirectory {
+            config: self.config,
+            special: self.special,
+            dialect: self.dialect,
+            model,
+            tokenizer: self.tokenizer,
+        })
+    }
+
+    /// Where two models differ in anything but their weights and their dialect.
+    fn differences(&self, other: &Self) -> Result<Vec<String>, HubError> {
+        let mut found = differences(&self.config, &other.config);
+        if self.special != other.special {
+            found.push(format!(
+                "the special tokens are {:?}, not {:?}",
+                other.special, self.special
+            ));
+        }
+        let texts = [self, other].map(|parts| {
+            let text = parts.tokenizer.as_ref().map(Tokenizer::to_json);
+            text.transpose().map_err(|source| HubError::Tokenizer {
+                path: TOKENIZER.into(),
+                source,
+            })
+        });
+        let [first, second] = texts;
+        if let (Some(first), Some(second)) = (first?, second?)
+            && first != second
+        {
+            found.push("another tokenizer".into());
+        }
+        Ok(found)
+    }
+}
+
 fn n_numbers<B: Backend>(model: &Model<B>) -> u64 {
     let parameters = model.parameters();
     let sizes = parameters
@@ -146,31 +254,39 @@ fn check(config: &ModelConfig, special: &SpecialTokens, path: &Path) -> Result<(
     }
 }
 
-fn read_tokenizer(dir: &Path, config: &ModelConfig) -> Result<Option<Tokenizer>, HubError> {
+fn read_tokenizer(
+    dir: &Path,
+    config_path: &Path,
+    config: &ModelConfig,
+) -> Result<Option<Tokenizer>, HubError> {
     let path = dir.join(TOKENIZER);
-    if !path
-        .try_exists()
-        .map_err(|source| HubError::reading(&path, source))?
-    {
+    if !weights::exists(&path)? {
         return Ok(None);
     }
+    // Refuses what is no file, and a link that leads nowhere.
+    weights::open(&path)?;
     let tokenizer =
         Tokenizer::read(&path).map_err(|source| HubError::Tokenizer { path, source })?;
     if let Some(vocab) = config.vocab() {
-        check_vocabulary(&tokenizer, vocab, dir)?;
+        check_vocabulary(&tokenizer, vocab, dir, config_path)?;
     }
     Ok(Some(tokenizer))
 }
 
 /// A tokenizer may have fewer tokens than the model has rows, never more.
-fn check_vocabulary(tokenizer: &Tokenizer, vocab: usize, dir: &Path) -> Result<(), HubError> {
+fn check_vocabulary(
+    tokenizer: &Tokenizer,
+    vocab: usize,
+    dir: &Path,
+    config_path: &Path,
+) -> Result<(), HubError> {
     if tokenizer.vocab() <= vocab {
         return Ok(());
     }
     Err(HubError::Vocabulary {
         path: dir.join(TOKENIZER),
         found: tokenizer.vocab(),
-        config_path: dir.join(CONFIG),
+        config_path: config_path.into(),
         vocab,
     })
 }

@@ -122,6 +122,40 @@ pub enum HubError {
         /// The types that are read.
         expected: &'static str,
     },
+    /// A weight that is NaN.
+    #[error("{}: tensor {tensor:?} holds NaN, expected numbers", path.display())]
+    NotANumber {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+    },
+    /// A link that leads to itself, or to nothing.
+    #[error("{} is a link that leads nowhere", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An index of shards that is none.
+    #[error("{} is no index of shards", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with line and column.
+        source: serde_json::Error,
+    },
+    /// An index whose shards hold other tensors than it says, or are not there.
+    #[error("{} does not say what its shards hold: {}", path.display(), names(missing, unexpected))]
+    Shards {
+        /// The index.
+        path: PathBuf,
+        /// All that it says and that is not so: tensors with their shards, and shards.
+        missing: Vec<String>,
+        /// All tensors, with their shards, of which it does not say that they are there.
+        unexpected: Vec<String>,
+    },
     /// A tokenizer that makes ids the model has no row for.
     #[error(
         "{} has tokens up to id {}, but {} describes a model of {vocab} tokens",
@@ -156,6 +190,22 @@ pub enum HubError {
         path: PathBuf,
         /// What is wrong with it.
         source: DataError,
+    },
+    /// Models that are to become one, and that are not of one kind.
+    #[error("{} differs from {}: {}", path.display(), first.display(), differences.join("; "))]
+    Different {
+        /// The directory that differs.
+        path: PathBuf,
+        /// The directory that it should be like.
+        first: PathBuf,
+        /// All that it has, and what it should have.
+        differences: Vec<String>,
+    },
+    /// None but our own dialect has words for a model.
+    #[error("only the dialect \"hearth\" can express this model: {}", reasons.join("; "))]
+    OnlyHearth {
+        /// What each of the others lacks words for.
+        reasons: Vec<String>,
     },
     /// A dialect has no words for a model.
     #[error(

@@ -38,7 +38,9 @@
 mod atomic;
 mod config;
 mod config_file;
+mod cost;
 mod dialects;
+mod differences;
 mod directory;
 mod error;
 mod limits;
@@ -49,6 +51,7 @@ mod weights;
 
 pub use atomic::replace_directory;
 pub use config::{Model, ModelConfig};
+pub use cost::{Cost, TokenCost};
 pub use dialects::Dialect;
 pub use directory::ModelDirectory;
 pub use error::HubError;

@@ -13,6 +13,18 @@ pub(crate) const CONFIG_BYTES: u64 = 16 << 20;
 /// The largest header of a safetensors file that is read: what the format's own library allows.
 pub(crate) const HEADER_BYTES: u64 = 100_000_000;
 
+/// The largest index of shards that is read: the largest in the wild have some 10 MB.
+pub(crate) const INDEX_BYTES: u64 = 64 << 20;
+
+/// The most entries, and the most tensors, of a GGUF file.
+pub(crate) const GGUF_ENTRIES: u64 = 1 << 16;
+
+/// The longest name of either, in bytes.
+pub(crate) const GGUF_NAME: u64 = 1 << 10;
+
+/// The most texts of a list in a GGUF file: a vocabulary or its merges. Others are skipped at once, these one by one.
+pub(crate) const GGUF_TEXTS: u64 = 1 << 24;
+
 /// The most layers of a stack.
 const LAYERS: usize = 4096;
 

@@ -154,6 +154,8 @@ pub(crate) struct Region {
     pub columns: Range<usize>,
     /// Columns of the whole tensor.
     pub n_columns: usize,
+    /// Whether our parameter has its columns as rows.
+    pub turned: bool,
 }
 
 impl Placement {
@@ -186,20 +188,14 @@ impl Placement {
                 rows: outputs,
                 columns: 0..inputs,
                 n_columns: inputs,
+                turned: true,
             },
             Layout::Same | Layout::Row => Region {
                 rows: 0..inputs,
                 columns: outputs,
                 n_columns: last(&self.shape()),
+                turned: false,
             },
-        }
-    }
-
-    /// The numbers of a part as the module has them, from the numbers of its region.
-    pub(crate) fn inside(&self, part: usize, values: Vec<f32>) -> Vec<f32> {
-        match self.layout {
-            Layout::Same | Layout::Row => values,
-            Layout::Transposed => transpose(&values, last(&self.parts[part].shape)),
         }
     }
 
@@ -318,7 +314,9 @@ mod tests {
         let t = vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
         let turned = placements[1].outside(vec![t.clone()]);
         assert_eq!(turned, [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
-        assert_eq!(placements[1].inside(0, turned), t);
+        let region = placements[1].region(0);
+        assert!(region.turned);
+        assert_eq!((region.rows, region.columns), (0..2, 0..3));
     }
 
     #[test]

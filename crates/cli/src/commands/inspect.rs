@@ -1,4 +1,4 @@
-//! `inspect`: what a model directory holds.
+//! `inspect`: what a model directory holds, and what it costs ([`hearth_hub::Cost`] says how that is counted).
 
 use super::loaded::open;
 use crate::Context;
@@ -6,7 +6,7 @@ use crate::arguments::Inspect;
 use crate::console::thousands;
 use crate::error::CliError;
 use crate::platform::Platform;
-use hearth_hub::Parameter;
+use hearth_hub::{Cost, Parameter, TokenCost};
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Result<(), CliError> {
@@ -26,17 +26,28 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
         .iter()
         .map(|p| json!({ "name": p.path, "shape": p.shape }))
         .collect();
+    let cost = directory.config.cost(&parameters);
+    let token = |cost: &TokenCost| {
+        json!({
+            "n_multiplied": cost.n_multiplied,
+            "cache_bytes": cost.cache_bytes,
+            "attention_flops_per_position": cost.attention_flops_per_position,
+            "flops": cost.flops,
+        })
+    };
     let result = json!({
         "architecture": architecture,
         "dialect": dialect,
         "n_parameters": n_parameters,
-        "bytes": 4 * n_parameters,
+        "bytes": cost.weight_bytes,
+        "per_token": token(&cost.token),
+        "per_source_token": cost.source_token.as_ref().map(token),
         "tokenizer_vocab": tokenizer,
         "config": directory.config,
         "parameters": list,
     });
     let mut text = format!(
-        "{}: {architecture}, written as {dialect}\n{} parameters, {:.1} MiB in f32; {}\n\n",
+        "{}: {architecture}, written as {dialect}\n{} parameters, {:.1} MiB in f32; {}\n{}\n",
         loaded.path().display(),
         thousands(n_parameters),
         (4 * n_parameters) as f64 / f64::from(1 << 20),
@@ -44,9 +55,25 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
             "tokenizer of {} tokens",
             thousands(vocab)
         )),
+        costs(&cost),
     );
     text += &tree(&parameters);
     context.console.result(&result, text.trim_end())
+}
+
+/// A line a kind of token.
+fn costs(cost: &Cost) -> String {
+    let line = |name: &str, cost: &TokenCost| {
+        let cache = match cost.cache_bytes {
+            0 => String::new(),
+            bytes => format!("; {} bytes of keys and values", thousands(bytes as usize)),
+        };
+        let flops = thousands(cost.flops as usize);
+        format!("{name}: {flops} floating-point operations over a full context{cache}\n")
+    };
+    let source = cost.source_token.as_ref();
+    line("a token", &cost.token)
+        + &source.map_or_else(String::new, |cost| line("a source token", cost))
 }
 
 /// Parameters as a tree: a part that several share is written once.

@@ -90,6 +90,7 @@ pub(crate) fn what_a_user_gets_wrong_is_named_with_its_exit_code(program: Progra
     bad_files::corpora(&mut workshop);
     bad_models::directories(&mut workshop);
     bad_models::tensors(&mut workshop);
+    bad_models::makers(&mut workshop);
     bad_files::texts(&mut workshop);
     bad_files::outputs(&mut workshop);
     bad_options::prompts(&mut workshop);

@@ -26,14 +26,16 @@ pub(crate) fn directories(workshop: &mut Workshop<'_>) {
     .expect("a file");
     let (found, expected) = (length(&cut).to_string(), length(&gpt2).to_string());
 
-    let damaged = workshop.copy(&gpt2, "damaged");
-    let mut numbers = weights.clone();
-    for number in numbers.rchunks_exact_mut(4).take(100) {
-        number.copy_from_slice(&f32::NAN.to_le_bytes());
+    for (folder, number) in [("infinite", f32::INFINITY), ("damaged", f32::NAN)] {
+        let damaged = workshop.copy(&gpt2, folder);
+        let mut numbers = weights.clone();
+        for place in numbers.rchunks_exact_mut(4).take(100) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        fs::write(damaged.join("model.safetensors"), numbers).expect("a file");
     }
-    fs::write(damaged.join("model.safetensors"), numbers).expect("a file");
-    let line = "generate --model @damaged --prompt-ids 1,2,3";
-    workshop.add("weights that are no numbers", line, 3, &["not finite"]);
+    let line = "generate --model @infinite --prompt-ids 1,2,3";
+    workshop.add("weights that are infinite", line, 3, &["not finite"]);
 
     // The same weights, said to be of a model with one position less.
     let shape = workshop.copy(&gpt2, "shape");
@@ -80,6 +82,12 @@ pub(crate) fn directories(workshop: &mut Workshop<'_>) {
             &["model.safetensors", &found, &expected],
         ),
         (
+            "weights that are no numbers",
+            "@damaged",
+            4,
+            &["model.safetensors", "NaN"],
+        ),
+        (
             "a tensor of another shape",
             "@shape",
             4,
@@ -112,6 +120,64 @@ pub(crate) fn directories(workshop: &mut Workshop<'_>) {
     ];
     for (name, line, code, parts) in cases {
         workshop.add(name, &format!("inspect --model {line}"), *code, parts);
+    }
+}
+
+/// What cannot be converted, and models that have no mean.
+pub(crate) fn makers(workshop: &mut Workshop<'_>) {
+    let gpt2 = fixture("gpt2");
+    let other = workshop.copy(&gpt2, "resized");
+    edit(&other.join("config.json"), |config| {
+        config["n_head"] = 8.into();
+        config["eos_token_id"] = 7.into();
+    });
+    workshop.file("thesis.tex", "years of work");
+    let (gpt2, marian) = (text(&gpt2).to_owned(), fixture("marian"));
+    let marian = text(&marian).to_owned();
+    let cases: &[(&'static str, String, i32, &[&str])] = &[
+        (
+            "a mean of one",
+            format!("average --model {gpt2} --out @mean"),
+            2,
+            &["at least two models"],
+        ),
+        (
+            "models of two configs",
+            format!("average --model {gpt2} --model @resized --out @mean"),
+            4,
+            &[
+                "resized differs from",
+                "decoder.n_heads is 8, not 4",
+                "eos: [7]",
+            ],
+        ),
+        (
+            "models of two kinds",
+            format!("average --model {gpt2} --model {marian} --out @mean"),
+            4,
+            &["transformer is", "not missing"],
+        ),
+        (
+            "a conversion over something else",
+            format!("convert --model {gpt2} --to hearth --out @thesis.tex"),
+            5,
+            &["will not replace", "thesis.tex"],
+        ),
+        (
+            "an unknown way of writing",
+            format!("convert --model {gpt2} --to onnx --out @mean"),
+            2,
+            &["onnx", "hf", "hearth"],
+        ),
+        (
+            "shards of nothing",
+            format!("convert --model {gpt2} --to hf --out @mean --shard-size 0"),
+            2,
+            &["--shard-size", "above 0"],
+        ),
+    ];
+    for (name, line, code, parts) in cases {
+        workshop.add(name, line, *code, parts);
     }
 }
 

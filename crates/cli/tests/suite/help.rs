@@ -2,7 +2,7 @@
 
 use super::program::Program;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "quickstart",
     "train",
     "generate",
@@ -10,6 +10,8 @@ const COMMANDS: [&str; 10] = [
     "score",
     "forward",
     "inspect",
+    "convert",
+    "average",
     "devices",
     "plot",
     "completions",

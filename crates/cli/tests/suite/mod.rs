@@ -6,6 +6,7 @@ pub(crate) mod bad_input;
 pub(crate) mod bad_models;
 pub(crate) mod bad_options;
 pub(crate) mod bench;
+pub(crate) mod convert;
 pub(crate) mod forward;
 pub(crate) mod generate;
 pub(crate) mod help;
@@ -81,6 +82,12 @@ macro_rules! tests {
             }
             bench {
                 training_steps_are_timed_without_data,
+            }
+            convert {
+                a_model_goes_to_hearth_and_back_bit_by_bit,
+                weights_in_shards_are_the_weights,
+                a_mean_is_between_its_models,
+                what_costs_what_is_told,
             }
             bad_input {
                 what_a_user_gets_wrong_is_named_with_its_exit_code,

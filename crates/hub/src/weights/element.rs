@@ -3,46 +3,18 @@
 use burn::tensor::{BoolStore, DType, TensorData, bf16, f16};
 use safetensors::Dtype;
 
+use super::encoding::Encoding;
+
 /// What [`decode`] and [`encode`] know, for messages.
 pub(crate) const KNOWN: &str = "F32, F64, F16, BF16, I64, I32, U8 or BOOL";
 
-/// What [`to_f32`] knows, for messages.
-pub(crate) const WEIGHTS: &str = "F32, F16 or BF16";
-
-/// Whether weights may be stored so.
-pub(crate) fn is_weight(dtype: Dtype) -> bool {
-    matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16)
-}
-
 /// Whether a tensor of the type can be read at all.
 pub(crate) fn is_known(dtype: Dtype) -> bool {
-    is_weight(dtype)
+    Encoding::of(dtype).is_some()
         || matches!(
             dtype,
             Dtype::F64 | Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL
         )
-}
-
-/// Appends weights in single precision. Bytes of any other type than [`is_weight`] says are none.
-pub(crate) fn to_f32(dtype: Dtype, bytes: &[u8], values: &mut Vec<f32>) {
-    match dtype {
-        Dtype::F32 => values.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
-        Dtype::F16 => values.extend(
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f16::from_le_bytes(b).to_f32()),
-        ),
-        Dtype::BF16 => values.extend(
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| bf16::from_le_bytes(b).to_f32()),
-        ),
-        _ => {}
-    }
 }
 
 /// A tensor from its bytes, whose number fits its shape; none of a type that is not [`is_known`].
@@ -123,18 +95,5 @@ mod tests {
             let back = decode(dtype, &bytes, &shape).expect("a known type");
             assert_eq!((back.dtype, back.as_bytes()), (data.dtype, data.as_bytes()));
         }
-    }
-
-    #[test]
-    fn half_precision_weights_become_single() {
-        let mut values = Vec::new();
-        to_f32(Dtype::F16, &f16::from_f32(0.5).to_le_bytes(), &mut values);
-        to_f32(
-            Dtype::BF16,
-            &bf16::from_f32(-3.0).to_le_bytes(),
-            &mut values,
-        );
-        to_f32(Dtype::F32, &7.25f32.to_le_bytes(), &mut values);
-        assert_eq!(values, [0.5, -3.0, 7.25]);
     }
 }

@@ -9,20 +9,35 @@ use burn::tensor::TensorData;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::element;
+use super::encoding::Encoding;
+use super::source::{RowOrder, Source, StoredTensor};
 use crate::error::HubError;
 use crate::limits;
-use crate::names::Region;
 
 /// The length of the number at a file's beginning, which is the length of its header.
 const PREFIX: u64 = 8;
 
-/// How many bytes are converted at a time.
-const CHUNK: usize = 64 << 10;
+/// Whether something has this name, be it a link that leads nowhere.
+pub(crate) fn exists(path: &Path) -> Result<bool, HubError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(HubError::reading(path, source)),
+    }
+}
 
 /// Opens a regular file, and says how long it is. A pipe would have no length, and might never end.
 pub(crate) fn open(path: &Path) -> Result<(File, u64), HubError> {
     let reading = |source| HubError::reading(path, source);
-    if !fs::metadata(path).map_err(reading)?.is_file() {
+    let metadata = fs::metadata(path).map_err(|source| match fs::symlink_metadata(path) {
+        // It is there, so what it says is at fault.
+        Ok(link) if link.is_symlink() => HubError::Link {
+            path: path.into(),
+            source,
+        },
+        _ => reading(source),
+    })?;
+    if !metadata.is_file() {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         return Err(reading(source));
     }
@@ -38,7 +53,6 @@ pub(crate) struct TensorFile {
     /// Where the first tensor begins.
     start: u64,
     tensors: BTreeMap<String, TensorInfo>,
-    chunk: Vec<u8>,
 }
 
 impl TensorFile {
@@ -90,12 +104,7 @@ impl TensorFile {
                 .into_iter()
                 .map(|(name, info)| (name, info.clone()))
                 .collect(),
-            chunk: Vec::new(),
         })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Names, types and shapes, by name.
@@ -103,10 +112,25 @@ impl TensorFile {
         &self.tensors
     }
 
-    /// How many numbers the file holds.
-    pub(crate) fn n_numbers(&self) -> u64 {
-        let count = |info: &TensorInfo| info.shape.iter().product::<usize>() as u64;
-        self.tensors.values().map(count).sum()
+    /// The file as the only one of a model.
+    pub(crate) fn into_source(self) -> Source {
+        let tensors = self.stored(0).collect();
+        Source::new(&self.path, vec![self.path.clone()], tensors)
+    }
+
+    /// Where the tensors lie, the file being one of several.
+    pub(crate) fn stored(&self, file: usize) -> impl Iterator<Item = (String, StoredTensor)> {
+        self.tensors.iter().map(move |(name, info)| {
+            let tensor = StoredTensor {
+                shape: info.shape.clone(),
+                encoding: Encoding::of(info.dtype),
+                type_name: info.dtype.to_string(),
+                file,
+                start: self.start + info.data_offsets.0 as u64,
+                rows: RowOrder::Plain,
+            };
+            (name.clone(), tensor)
+        })
     }
 
     /// A whole tensor.
@@ -129,60 +153,5 @@ impl TensorFile {
             .and_then(|_| self.file.read_exact(&mut bytes));
         read.map_err(|source| HubError::reading(&self.path, source))?;
         element::decode(info.dtype, &bytes, &info.shape).ok_or_else(unknown)
-    }
-
-    /// A part of a tensor of weights, row by row.
-    pub(crate) fn read_region(
-        &mut self,
-        info: &TensorInfo,
-        region: &Region,
-    ) -> Result<Vec<f32>, HubError> {
-        let Region {
-            rows,
-            columns,
-            n_columns,
-        } = region.clone();
-        let mut values = Vec::with_capacity(rows.len() * columns.len());
-        let result = if columns.len() == n_columns {
-            self.read_run(
-                info,
-                rows.start * n_columns,
-                rows.len() * n_columns,
-                &mut values,
-            )
-        } else {
-            rows.into_iter().try_for_each(|row| {
-                self.read_run(
-                    info,
-                    row * n_columns + columns.start,
-                    columns.len(),
-                    &mut values,
-                )
-            })
-        };
-        result.map_err(|source| HubError::reading(&self.path, source))?;
-        Ok(values)
-    }
-
-    /// `n` numbers behind the first `skip` of a tensor.
-    fn read_run(
-        &mut self,
-        info: &TensorInfo,
-        skip: usize,
-        n: usize,
-        values: &mut Vec<f32>,
-    ) -> io::Result<()> {
-        let width = info.dtype.bitsize() / 8;
-        let start = self.start + (info.data_offsets.0 + skip * width) as u64;
-        self.file.seek(SeekFrom::Start(start))?;
-        let mut left = n * width;
-        while left > 0 {
-            let length = left.min(CHUNK);
-            self.chunk.resize(length, 0);
-            self.file.read_exact(&mut self.chunk)?;
-            element::to_f32(info.dtype, &self.chunk, values);
-            left -= length;
-        }
-        Ok(())
     }
 }

@@ -2,9 +2,14 @@
 //! damaged copies of them.
 
 mod forward;
+#[path = "../gguf/mod.rs"]
+mod gguf;
+mod gguf_models;
 mod hostile_config;
+mod hostile_gguf;
 mod hostile_weights;
 mod round_trip;
 mod saving;
+mod shards;
 mod support;
 mod tensors;
