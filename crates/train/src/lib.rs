@@ -25,8 +25,8 @@ pub use objectives::{LanguageModelling, Translation};
 pub use optimizer::ParameterOptimizer;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, EmbeddedCorpus, ModelRecipe, OptimizerKind, Recipe, RecipeError,
-    ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
+    Architecture, DataRecipe, EmbeddedCorpus, ModelRecipe, OptimizerKind, PositionKind, Recipe,
+    RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
 pub use run::{held_out_pairs, run};
 pub use schedule::Schedule;

@@ -28,7 +28,9 @@ pub fn run<B: AutodiffBackend>(
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
     match recipe.model.architecture {
-        crate::Architecture::Gpt => language_modelling::<B>(recipe, folder, device, observer),
+        crate::Architecture::Gpt | crate::Architecture::Llama => {
+            language_modelling::<B>(recipe, folder, device, observer)
+        }
         crate::Architecture::Transformer => translation::<B>(recipe, folder, device, observer),
     }
 }

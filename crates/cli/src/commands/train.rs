@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::platform::Platform;
 use crate::progress::readable;
 use crate::{Context, called};
-use hearth_train::{Architecture, Recipe};
+use hearth_train::Recipe;
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
@@ -35,14 +35,13 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         describe(&outcome)
     ));
     let (program, model) = (called::<P>(), folder.join("best"));
-    let next = match recipe.model.architecture {
-        Architecture::Gpt => format!(
+    let next = if recipe.model.architecture.reads_text() {
+        format!(
             "{program} generate --model {} --prompt '…'",
             model.display()
-        ),
-        Architecture::Transformer => {
-            format!("echo '…' | {program} translate --model {}", model.display())
-        }
+        )
+    } else {
+        format!("echo '…' | {program} translate --model {}", model.display())
     };
     console.say(format!("next: {next}"));
     if console.json {

@@ -3,7 +3,7 @@
 mod model;
 mod read;
 
-pub use model::{Architecture, ModelRecipe};
+pub use model::{Architecture, ModelRecipe, PositionKind};
 pub use read::RecipeError;
 
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,9 @@
 
 use hearth_hub::ModelConfig;
 use hearth_model::{
-    Activation, ConfigError, EmbeddingConfig, GptConfig, Initialisation, NormPlacement,
-    PositionEncoding, StackConfig, StackSize, TransformerConfig,
+    Activation, Biases, ConfigError, EmbeddingConfig, GptConfig, Initialisation, NormKind,
+    NormPlacement, PositionEncoding, RelativePositions, RotaryConfig, StackConfig, StackSize,
+    TransformerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +12,52 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Architecture {
-    /// Decoder-only, on text.
+    /// Decoder-only, on text, with GPT-2's choices.
     Gpt,
+    /// Decoder-only, on text, with LLaMA's choices.
+    Llama,
     /// Encoder-decoder, on pairs.
     Transformer,
+}
+
+impl Architecture {
+    /// Whether it is trained on text; else on pairs.
+    pub fn reads_text(self) -> bool {
+        match self {
+            Self::Gpt | Self::Llama => true,
+            Self::Transformer => false,
+        }
+    }
+}
+
+/// How a model knows where a token stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PositionKind {
+    /// Not at all, but for causality.
+    None,
+    /// One learned vector a position.
+    Learned,
+    /// Sine and cosine.
+    Sinusoidal,
+    /// Queries and keys are turned.
+    Rotary,
+    /// Scores fall with the distance.
+    Alibi,
+}
+
+impl PositionKind {
+    /// What of it is the stem's, and what attention's.
+    fn parts(self) -> (PositionEncoding, RelativePositions) {
+        let rotary = RelativePositions::Rotary(RotaryConfig::default());
+        match self {
+            Self::None => (PositionEncoding::None, RelativePositions::None),
+            Self::Learned => (PositionEncoding::Learned, RelativePositions::None),
+            Self::Sinusoidal => (PositionEncoding::Sinusoidal, RelativePositions::None),
+            Self::Rotary => (PositionEncoding::None, rotary),
+            Self::Alibi => (PositionEncoding::None, RelativePositions::Alibi),
+        }
+    }
 }
 
 /// What is trained.
@@ -27,11 +70,17 @@ pub struct ModelRecipe {
     pub d_model: usize,
     /// Attention heads of a layer.
     pub n_heads: usize,
+    /// Heads of keys and values, each for a group of heads of queries; `n_heads` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<usize>,
+    /// How many positions a query sees, itself included; all if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
     /// Layers; of each side for an encoder-decoder.
     pub n_layers: usize,
     /// The longest sequence; for gpt also the length of a training window.
     pub max_positions: usize,
-    /// Hidden width of the feed-forward networks; four times `d_model` if not given.
+    /// Hidden width of the feed-forward networks; four times `d_model` if not given, and 8/3 times for llama.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_ff: Option<usize>,
     /// Dropout on embeddings and branches.
@@ -43,15 +92,24 @@ pub struct ModelRecipe {
     /// Dropout inside feed-forward networks.
     #[serde(default)]
     pub activation_dropout: f64,
-    /// Non-linearity of feed-forward networks: gelu-tanh for gpt, relu for transformer.
+    /// Non-linearity of feed-forward networks: gelu-tanh for gpt, silu for llama, relu for transformer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
-    /// Where norms stand: before for gpt, after for transformer.
+    /// Whether feed-forward networks have a gate: they do for llama.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gated: Option<bool>,
+    /// Whether projections have biases: not for llama.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub biases: Option<bool>,
+    /// What norms take out: the length alone for llama, mean and variance for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norm_kind: Option<NormKind>,
+    /// Where norms stand: after for transformer, before for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub norm: Option<NormPlacement>,
-    /// Positions: learned for gpt, sinusoidal for transformer.
+    /// PositionKind: learned for gpt, rotary for llama, sinusoidal for transformer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub positions: Option<PositionEncoding>,
+    pub positions: Option<PositionKind>,
     /// Whether the head shares the embedding's matrix; yes if not given.
     #[serde(default = "yes")]
     pub tied: bool,
@@ -73,8 +131,11 @@ impl ModelRecipe {
             n_layers: self.n_layers,
         };
         let config = match self.architecture {
-            Architecture::Gpt => {
-                let default = GptConfig::gpt2(vocab, self.max_positions, size);
+            Architecture::Gpt | Architecture::Llama => {
+                let default = match self.architecture {
+                    Architecture::Llama => GptConfig::llama(vocab, self.max_positions, size),
+                    _ => GptConfig::gpt2(vocab, self.max_positions, size),
+                };
                 ModelConfig::Gpt(GptConfig {
                     embedding: self.embedding(default.embedding),
                     decoder: self.stack(default.decoder),
@@ -100,7 +161,10 @@ impl ModelRecipe {
 
     fn embedding(&self, default: EmbeddingConfig) -> EmbeddingConfig {
         EmbeddingConfig {
-            positions: self.positions.unwrap_or(default.positions),
+            positions: match self.positions {
+                Some(positions) => positions.parts().0,
+                None => default.positions,
+            },
             dropout: self.dropout,
             ..default
         }
@@ -109,6 +173,19 @@ impl ModelRecipe {
     fn stack(&self, default: StackConfig) -> StackConfig {
         let norm = self.norm.unwrap_or(default.norm);
         StackConfig {
+            n_kv_heads: self.n_kv_heads,
+            window: self.window,
+            positions: match self.positions {
+                Some(positions) => positions.parts().1,
+                None => default.positions,
+            },
+            gated: self.gated.unwrap_or(default.gated),
+            biases: match self.biases {
+                Some(true) => Biases::ALL,
+                Some(false) => Biases::NONE,
+                None => default.biases,
+            },
+            norm_kind: self.norm_kind.unwrap_or(default.norm_kind),
             d_ff: self.d_ff.unwrap_or(default.d_ff),
             activation: self.activation.unwrap_or(default.activation),
             norm,

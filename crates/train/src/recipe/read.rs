@@ -1,6 +1,6 @@
 //! Reading a recipe: the file, then what `--set` and `--data` change, then the checks.
 
-use super::{Architecture, EmbeddedCorpus, Recipe, TokenizerKind};
+use super::{EmbeddedCorpus, Recipe, TokenizerKind};
 use hearth_model::ConfigError;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -201,13 +201,13 @@ impl Recipe {
             one,
             "exactly one of the two",
         )?;
-        let gpt = self.model.architecture == Architecture::Gpt;
+        let gpt = self.model.architecture.reads_text();
         let by_tokens = train.batch_tokens.is_some();
         in_range(
             "train.batch_tokens",
             by_tokens,
             !(gpt && by_tokens),
-            "batch_size for a gpt",
+            "batch_size for a model of text",
         )?;
         self.check_data(gpt)
     }
@@ -225,7 +225,7 @@ impl Recipe {
         if let Some(embedded) = data.embedded {
             let fits = (embedded == EmbeddedCorpus::Cicero) == gpt;
             let expected = if gpt {
-                "cicero for a gpt"
+                "cicero for a model of text"
             } else {
                 "number-words for a transformer"
             };
@@ -376,7 +376,7 @@ mod tests {
             ("train.batch_tokens=5", &["exactly one"]),
             (
                 "data.embedded=number-words",
-                &["data.embedded", "cicero for a gpt"],
+                &["data.embedded", "cicero for a model of text"],
             ),
             ("data.paths=['x.txt']", &["one of them"]),
             ("tokenizer.kind=file", &["tokenizer.path"]),

@@ -1,0 +1,151 @@
+//! Every architecture learns: from a recipe to a saved model that writes its training data without a fault.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use burn::backend::Autodiff;
+use burn_ndarray::NdArray;
+use hearth_data::TokenId;
+use hearth_hub::{Model, ModelDirectory};
+use hearth_infer::{DecodeOptions, PairTokens, Strategy, generate, translate};
+use hearth_train::{Event, Recipe, run};
+
+/// Trains on the file at `data` until the loss is below a tenth of the first, and returns the last model.
+///
+/// - `model`: lines of the recipe's `[model]`
+/// - `others`: lines of its `[tokenizer]` and of its `[train]`
+fn learn(model: &str, others: [&str; 2], data: &Path, folder: &Path) -> ModelDirectory<NdArray> {
+    let [tokenizer, train] = others;
+    let recipe = format!(
+        "[model]\nd_model = 32\nn_layers = 2\nn_heads = 4\nmax_positions = 48\n{model}\n\
+         [data]\npaths = [{data:?}]\nvalidation_paths = [{data:?}]\n\
+         [tokenizer]\n{tokenizer}\n\
+         [train]\n{train}\nbatch_size = 8\nwarmup_steps = 10\nvalidate_every = 1000\n"
+    );
+    let recipe = Recipe::parse(&recipe, Path::new("recipe.toml"), &[], &[]).expect("a recipe");
+    let (mut first, device) = (None, Default::default());
+    let outcome = run::<Autodiff<NdArray>>(&recipe, folder, &device, &mut |event| {
+        if let Event::Step(step) = event {
+            first.get_or_insert(step.loss);
+        }
+    });
+    let (first, last) = (first.expect("a step"), outcome.expect("a run").last.loss());
+    assert!(last < first / 10.0, "{model}: {first} -> {last}");
+    ModelDirectory::load(&folder.join("last"), &device).expect("the model that was saved")
+}
+
+fn greedy(max_new_tokens: usize, eos: Vec<TokenId>) -> DecodeOptions {
+    DecodeOptions {
+        strategy: Strategy::Greedy,
+        max_new_tokens,
+        eos,
+    }
+}
+
+/// The text is learnt by heart: behind its first words come the others.
+fn learns_a_text(model: &str) {
+    // One window of the model's 48 positions, and the token behind it.
+    let text = "The quick brown fox jumps over a lazy dog; judge!";
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("text.txt");
+    fs::write(&data, text).expect("a file");
+    let run = folder.path().join("run");
+    let directory = learn(
+        model,
+        ["kind = \"characters\"", "steps = 60\nlr = 1e-2"],
+        &data,
+        &run,
+    );
+    let Model::Gpt(gpt) = &directory.model else {
+        panic!("{model} reads text");
+    };
+    let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
+    let ids = tokenizer.encode_plain(text).expect("known characters");
+    let (prompt, rest) = ids[..48].split_at(12);
+    let prompts = [prompt.to_vec()];
+    let options = greedy(rest.len(), Vec::new());
+    let mut go_on = |_| ControlFlow::Continue(());
+    let texts = generate(gpt, &prompts, &options, &Default::default(), &mut go_on);
+    assert_eq!(texts.expect("a text")[0][0].ids, rest, "{model}");
+}
+
+/// Each source has its target.
+fn learns_pairs(model: &str) {
+    let pairs = [
+        "one\tun",
+        "two\tdeux",
+        "three\ttrois",
+        "four\tquatre",
+        "five\tcinq",
+        "six\tsix",
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("pairs.tsv");
+    fs::write(&data, pairs.join("\n")).expect("a file");
+    let run = folder.path().join("run");
+    let directory = learn(
+        model,
+        ["kind = \"bpe\"\nvocab = 300", "steps = 120\nlr = 5e-3"],
+        &data,
+        &run,
+    );
+    let Model::Transformer(transformer) = &directory.model else {
+        panic!("{model} reads pairs");
+    };
+    let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
+    let special = PairTokens {
+        start: directory.special.decoder_start.expect("a start token"),
+        pad: directory.special.pad.expect("a padding token"),
+    };
+    let (sources, targets): (Vec<&str>, Vec<&str>) = pairs
+        .iter()
+        .filter_map(|pair| pair.split_once('\t'))
+        .unzip();
+    let sources = tokenizer.encode_all(&sources).expect("known bytes");
+    let options = greedy(40, directory.special.eos.clone());
+    let mut go_on = |_| ControlFlow::Continue(());
+    let device = Default::default();
+    let texts = translate(
+        transformer,
+        &sources,
+        special,
+        &options,
+        &device,
+        &mut go_on,
+    );
+    let texts = texts.expect("texts");
+    let written: Vec<String> = texts
+        .iter()
+        .map(|texts| tokenizer.decode(&texts[0].ids).expect("known tokens"))
+        .collect();
+    assert_eq!(written, targets, "{model}");
+}
+
+#[test]
+fn a_gpt_learns() {
+    learns_a_text("architecture = \"gpt\"");
+}
+
+#[test]
+fn a_llama_with_grouped_queries_and_a_window_learns() {
+    learns_a_text("architecture = \"llama\"\nn_kv_heads = 2\nwindow = 16");
+}
+
+#[test]
+fn a_gpt_that_sees_distances_alone_learns() {
+    learns_a_text("architecture = \"gpt\"\npositions = \"alibi\"");
+}
+
+#[test]
+fn a_transformer_learns() {
+    learns_pairs("architecture = \"transformer\"");
+}
+
+#[test]
+fn a_transformer_with_everything_of_llama_learns() {
+    learns_pairs(
+        "architecture = \"transformer\"\npositions = \"rotary\"\nnorm = \"before\"\nnorm_kind = \"rms\"\n\
+         gated = true\nactivation = \"silu\"\nbiases = false",
+    );
+}
