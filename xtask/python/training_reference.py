@@ -1,12 +1,12 @@
 """Write down how PyTorch trains a fixture's model: its gradients, and its losses over 20 steps of AdamW.
 
     pip install torch transformers safetensors
-    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,llama,mistral,marian,torch-transformer}
+    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,llama,mistral,marian,torch-transformer,torch-lstm-lm,torch-gru-lm}
 
 Each DIR holds config.json and model.safetensors; `training.safetensors` is written into it, in f32 on the CPU without
 dropout. It holds one batch, on which everything is computed:
 
-- gpt2, llama, mistral: `input_ids` [4, 24]. Loss: mean cross entropy of the next token, over 4 * 23 positions.
+- gpt2, llama, mistral, torch-lstm-lm, torch-gru-lm: `input_ids` [4, 24]. Loss: mean cross entropy of the next token, over 4 * 23 positions.
 - marian: `input_ids` [4, 12], `attention_mask` [4, 12] (1 is a token), `decoder_input_ids` [4, 10], `labels` [4, 10].
   Loss: mean cross entropy over the labels that are not -100.
 - torch-transformer: `src` [12, 4, 48], `tgt` [10, 4, 48] and `expected` [10, 4, 48], all [seq, batch, d_model], with a
@@ -113,6 +113,26 @@ def marian(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
     return model, batch, loss
 
 
+def torch_rnn_lm(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
+    network = {"LSTM": nn.LSTM, "GRU": nn.GRU}[config["rnn_type"]]
+    vocab, width = config["vocab_size"], config["hidden_size"]
+    model = nn.ModuleDict(
+        {
+            "embedding": nn.Embedding(vocab, config["embedding_dim"]),
+            "rnn": network(config["embedding_dim"], width, config["num_layers"], batch_first=True),
+            "head": nn.Linear(width, vocab),
+        }
+    )
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    tokens = torch.randint(0, vocab, (4, 24))
+
+    def loss() -> Tensor:
+        hidden, _ = model["rnn"](model["embedding"](tokens[:, :-1]))
+        return F.cross_entropy(model["head"](hidden).flatten(0, 1), tokens[:, 1:].flatten())
+
+    return model, {"input_ids": tokens}, loss
+
+
 def torch_transformer(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
     sizes = {name: value for name, value in config.items() if name != "model_type"}
     # The weights' names begin with the name of the field.
@@ -138,6 +158,7 @@ FAMILIES = {
     "llama": decoder_only,
     "mistral": decoder_only,
     "marian": marian,
+    "torch-rnn-lm": torch_rnn_lm,
     "torch-transformer": torch_transformer,
 }
 

@@ -4,7 +4,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::backend::Backend;
 use hearth_model::{
     ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt, GptConfig,
-    PositionEncoding, StackConfig, Transformer, TransformerConfig, materialise,
+    PositionEncoding, RnnConfig, RnnLm, RnnLmConfig, StackConfig, Transformer, TransformerConfig,
+    materialise,
 };
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +107,8 @@ architectures! {
     Transformer(Transformer, TransformerConfig) = "transformer",
     /// An encoder-decoder over vectors.
     EncoderDecoder(EncoderDecoder, EncoderDecoderConfig) = "encoder-decoder",
+    /// A recurrent language model.
+    RnnLm(RnnLm, RnnLmConfig) = "rnn-lm",
 }
 
 impl ModelConfig {
@@ -124,6 +127,7 @@ impl ModelConfig {
         match self {
             Self::Gpt(config) => config.tied,
             Self::Transformer(config) => config.tied,
+            Self::RnnLm(config) => config.tied,
             Self::EncoderDecoder(_) => false,
         }
     }
@@ -144,6 +148,7 @@ impl ModelConfig {
         match self {
             Self::Gpt(config) => Some(&config.embedding),
             Self::Transformer(config) => Some(&config.embedding),
+            Self::RnnLm(config) => Some(&config.embedding),
             Self::EncoderDecoder(_) => None,
         }
     }
@@ -152,16 +157,30 @@ impl ModelConfig {
         match self {
             Self::Gpt(config) => Some(&mut config.embedding),
             Self::Transformer(config) => Some(&mut config.embedding),
+            Self::RnnLm(config) => Some(&mut config.embedding),
             Self::EncoderDecoder(_) => None,
         }
     }
 
-    /// The encoder, if there is one, and the decoder.
-    pub(crate) fn stacks(&self) -> (Option<&StackConfig>, &StackConfig) {
+    /// The stacks of attention layers by name, the encoder first if there is one.
+    pub(crate) fn stacks(&self) -> Vec<(&'static str, &StackConfig)> {
         match self {
-            Self::Gpt(config) => (None, &config.decoder),
-            Self::Transformer(config) => (Some(&config.encoder), &config.decoder),
-            Self::EncoderDecoder(config) => (Some(&config.encoder), &config.decoder),
+            Self::Gpt(config) => vec![("decoder", &config.decoder)],
+            Self::Transformer(config) => {
+                vec![("encoder", &config.encoder), ("decoder", &config.decoder)]
+            }
+            Self::EncoderDecoder(config) => {
+                vec![("encoder", &config.encoder), ("decoder", &config.decoder)]
+            }
+            Self::RnnLm(_) => Vec::new(),
+        }
+    }
+
+    /// The recurrent networks by name.
+    pub(crate) fn rnns(&self) -> Vec<(&'static str, &RnnConfig)> {
+        match self {
+            Self::Gpt(_) | Self::Transformer(_) | Self::EncoderDecoder(_) => Vec::new(),
+            Self::RnnLm(config) => vec![("rnn", &config.rnn)],
         }
     }
 }

@@ -10,6 +10,7 @@ mod hearth;
 mod llama;
 mod marian;
 mod rope;
+mod torch_rnn_lm;
 mod torch_transformer;
 
 use std::fmt::Debug;
@@ -36,6 +37,8 @@ pub enum Dialect {
     Marian,
     /// The state dict of `torch.nn.Transformer`.
     TorchTransformer,
+    /// The state dict of an embedding, an LSTM or GRU, and a linear layer.
+    TorchRnnLm,
     /// hearth's own: our config and our names as they are.
     Hearth,
 }
@@ -45,12 +48,13 @@ type Read = Result<(ModelConfig, SpecialTokens), HubError>;
 
 impl Dialect {
     /// All dialects, in the order in which [`Dialect::of`] tries them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Gpt2,
         Self::Llama,
         Self::Mistral,
         Self::Marian,
         Self::TorchTransformer,
+        Self::TorchRnnLm,
         Self::Hearth,
     ];
 
@@ -62,6 +66,7 @@ impl Dialect {
             Self::Mistral => "mistral",
             Self::Marian => "marian",
             Self::TorchTransformer => "torch-transformer",
+            Self::TorchRnnLm => "torch-rnn-lm",
             Self::Hearth => "hearth",
         }
     }
@@ -109,6 +114,7 @@ impl Dialect {
             Self::Llama | Self::Mistral => llama::express(exporter, config, special),
             Self::Marian => marian::express(exporter, config, special),
             Self::TorchTransformer => torch_transformer::express(exporter, config, special),
+            Self::TorchRnnLm => torch_rnn_lm::express(exporter, config, special),
             Self::Hearth => hearth::express(config, special),
         }
     }
@@ -128,6 +134,7 @@ impl Dialect {
             Self::Llama | Self::Mistral => llama::read(file, dialect),
             Self::Marian => marian::read(file),
             Self::TorchTransformer => torch_transformer::read(file),
+            Self::TorchRnnLm => torch_rnn_lm::read(file),
             Self::Hearth => hearth::read(file),
         }?;
         Ok((dialect, config, special))
@@ -140,6 +147,7 @@ impl Dialect {
             Self::Llama | Self::Mistral => Some(&llama::NAMES),
             Self::Marian => Some(&marian::NAMES),
             Self::TorchTransformer => Some(&torch_transformer::NAMES),
+            Self::TorchRnnLm => Some(&torch_rnn_lm::NAMES),
             Self::Hearth => None,
         }
     }

@@ -54,9 +54,12 @@ pub(crate) fn check(config: &ModelConfig, path: &Path) -> Result<(), HubError> {
             SIZE,
         )?;
     }
-    let (encoder, decoder) = config.stacks();
-    for (name, stack) in [("encoder", encoder), ("decoder", Some(decoder))] {
-        let Some(stack) = stack else { continue };
+    for (name, rnn) in config.rnns() {
+        at_most(format!("{name}.d_input"), rnn.d_input, SIZE)?;
+        at_most(format!("{name}.d_hidden"), rnn.d_hidden, SIZE)?;
+        at_most(format!("{name}.n_layers"), rnn.n_layers, LAYERS)?;
+    }
+    for (name, stack) in config.stacks() {
         at_most(format!("the {name}'s d_model"), stack.d_model, SIZE)?;
         at_most(format!("the {name}'s d_ff"), stack.d_ff, SIZE)?;
         at_most(
@@ -81,8 +84,9 @@ pub(crate) fn check_layers(
     n_tensors: usize,
     path: &Path,
 ) -> Result<(), HubError> {
-    let (encoder, decoder) = config.stacks();
-    let n_layers = decoder.n_layers + encoder.map_or(0, |encoder| encoder.n_layers);
+    let stacked = config.stacks().into_iter().map(|(_, stack)| stack.n_layers);
+    let recurrent = config.rnns().into_iter().map(|(_, rnn)| rnn.n_layers);
+    let n_layers: usize = stacked.chain(recurrent).sum();
     if n_layers > n_tensors {
         let what = format!("the number of layers, beside {n_tensors} tensors,");
         return Err(too_large(path, what, n_layers as u64, n_tensors as u64));

@@ -33,6 +33,12 @@ pub enum ConfigError {
         /// The width of the model.
         d_model: usize,
     },
+    /// Positions where a state is fed tokens in order.
+    #[error("embedding.positions is given, but a recurrent network needs none: expected none")]
+    Positions,
+    /// A network that reads from the end cannot write.
+    #[error("rnn.two_way is true, but a model that writes reads from the beginning only")]
+    TwoWay,
     /// Rotary positions turn channels in pairs.
     #[error("d_head {d_head} is odd, but rotary positions turn channels in pairs")]
     OddHead {

@@ -36,6 +36,8 @@ mod loss;
 mod mask;
 mod norm;
 mod positions;
+mod rnn;
+mod rnn_lm;
 mod rotary;
 mod stack;
 mod transformer;
@@ -54,6 +56,8 @@ pub use loss::{TokenLoss, next_token_loss};
 pub use mask::Mask;
 pub use norm::{Norm, NormKind};
 pub use positions::{PositionEncoding, Positions};
+pub use rnn::{CellState, Rnn, RnnConfig, RnnKind};
+pub use rnn_lm::{RnnLm, RnnLmConfig, RnnLmState, RnnSize};
 pub use rotary::{RotaryConfig, RotaryScaling, Rotation};
 pub use stack::{Biases, Memory, RelativePositions, Stack, StackConfig, StackSize, StackState};
 pub use transformer::{

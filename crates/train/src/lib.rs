@@ -20,7 +20,7 @@ mod update;
 
 pub use error::TrainError;
 pub use metrics::{Metric, Split, read_metrics};
-pub use objective::{Evaluation, Objective};
+pub use objective::{Evaluation, Objective, Package};
 pub use objectives::{LanguageModelling, Translation};
 pub use optimizer::ParameterOptimizer;
 pub use plot::plot_losses;

@@ -28,6 +28,10 @@ pub trait Objective<B: AutodiffBackend> {
 /// A model without gradients.
 pub(crate) type Inner<B, M> = <M as AutodiffModule<B>>::InnerModule;
 
+/// A model of some architecture as what can be saved.
+pub type Package<B, M> =
+    fn(<M as AutodiffModule<B>>::InnerModule) -> Model<<B as AutodiffBackend>::InnerBackend>;
+
 /// A loss over a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Evaluation {

@@ -1,9 +1,11 @@
 //! From a recipe to a trained model in a folder.
 
 use crate::error::TrainError;
+use crate::objective::{Inner, Package};
 use crate::objectives::{LanguageModelling, Translation};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe};
 use crate::trainer::{Card, Event, Outcome, Trainer};
+use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
     BatchError, BatchSize, PairBatches, PairIds, PairTokens, Stream, TextWindows, WindowShape,
@@ -14,6 +16,7 @@ use hearth_data::{
     number_words,
 };
 use hearth_hub::{Model, ModelConfig, SpecialTokens};
+use hearth_model::LanguageModel;
 use std::path::{Path, PathBuf};
 
 /// Trains what a recipe describes and leaves in `folder`: `config.toml` (the recipe as resolved), `best/` and `last/`
@@ -28,10 +31,10 @@ pub fn run<B: AutodiffBackend>(
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
     match recipe.model.architecture {
-        crate::Architecture::Gpt | crate::Architecture::Llama => {
+        architecture if architecture.reads_text() => {
             language_modelling::<B>(recipe, folder, device, observer)
         }
-        crate::Architecture::Transformer => translation::<B>(recipe, folder, device, observer),
+        _ => translation::<B>(recipe, folder, device, observer),
     }
 }
 
@@ -116,15 +119,59 @@ fn language_modelling<B: AutodiffBackend>(
         .model
         .config(tokenizer.vocab())
         .map_err(RecipeError::from)?;
-    let Model::Gpt(model) = first_model::<B>(recipe, &config, device) else {
-        unreachable!("a gpt recipe makes a gpt");
-    };
     let special = SpecialTokens {
         bos: end,
         eos: end.into_iter().collect(),
         ..SpecialTokens::default()
     };
     prepare(folder, recipe)?;
+    let model = first_model::<B>(recipe, &config, device);
+    let card = Card {
+        config,
+        special,
+        tokenizer,
+    };
+    let windows = [training, validation];
+    let place = (folder, device);
+    match model {
+        Model::Gpt(model) => train_on_text(
+            recipe,
+            card,
+            windows,
+            (model, Model::Gpt),
+            place,
+            described,
+            observer,
+        ),
+        Model::RnnLm(model) => train_on_text(
+            recipe,
+            card,
+            windows,
+            (model, Model::RnnLm),
+            place,
+            described,
+            observer,
+        ),
+        Model::Transformer(_) | Model::EncoderDecoder(_) => {
+            unreachable!("a recipe for text makes a language model")
+        }
+    }
+}
+
+/// Trains a language model of whatever architecture.
+fn train_on_text<B: AutodiffBackend, M>(
+    recipe: &Recipe,
+    card: Card,
+    [training, validation]: [TextWindows; 2],
+    (model, package): (M, Package<B, M>),
+    (folder, device): (&Path, &B::Device),
+    described: String,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Outcome, TrainError>
+where
+    M: AutodiffModule<B> + LanguageModel<B>,
+    Inner<B, M>: LanguageModel<B::InnerBackend>,
+{
     let trainer = Trainer {
         objective: LanguageModelling {
             training,
@@ -132,12 +179,9 @@ fn language_modelling<B: AutodiffBackend>(
             seed: recipe.train.seed,
             label_smoothing: recipe.train.label_smoothing,
             device: device.clone(),
+            package,
         },
-        card: Card {
-            config,
-            special,
-            tokenizer,
-        },
+        card,
         recipe: &recipe.train,
         folder,
         device,

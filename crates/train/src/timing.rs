@@ -1,12 +1,12 @@
 //! How long training steps take: those of a recipe, on random tokens, so that no data is needed.
 
 use crate::error::TrainError;
-use crate::objective::Objective;
+use crate::objective::{Objective, Package};
 use crate::objectives::{LanguageModelling, Translation};
 use crate::recipe::{Recipe, RecipeError, TokenizerKind};
 use crate::run::{first_model, pairs_a_batch};
 use crate::update::Updater;
-use burn::module::Module;
+use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
     BatchSize, PairBatches, PairIds, PairTokens, Stream, TextWindows, WindowShape, derive_seed,
@@ -76,21 +76,21 @@ pub fn time_steps<B: AutodiffBackend>(
         source,
     };
     let count = (n_warm_up, steps);
+    let mut windows = || {
+        let shape = WindowShape {
+            batch: recipe.train.batch_size.unwrap_or(1),
+            seq: recipe.model.max_positions,
+        };
+        let ids = random.draw(1 + 64 * shape.seq);
+        TextWindows::new(ids, shape).map_err(random_error)
+    };
     match first_model::<B>(recipe, &config, device) {
         Model::Gpt(model) => {
-            let shape = WindowShape {
-                batch: recipe.train.batch_size.unwrap_or(1),
-                seq: recipe.model.max_positions,
-            };
-            let ids = random.draw(1 + 64 * shape.seq);
-            let windows = TextWindows::new(ids, shape).map_err(random_error)?;
-            let objective = LanguageModelling {
-                training: windows.clone(),
-                validation: windows,
-                seed,
-                label_smoothing,
-                device: device.clone(),
-            };
+            let objective = on_text(recipe, windows()?, Model::Gpt, device);
+            time(objective, model, recipe, count, device, observer)
+        }
+        Model::RnnLm(model) => {
+            let objective = on_text(recipe, windows()?, Model::RnnLm, device);
             time(objective, model, recipe, count, device, observer)
         }
         Model::Transformer(model) => {
@@ -114,6 +114,23 @@ pub fn time_steps<B: AutodiffBackend>(
             time(objective, model, recipe, count, device, observer)
         }
         Model::EncoderDecoder(_) => unreachable!("no recipe makes an encoder-decoder over vectors"),
+    }
+}
+
+/// Next-token prediction on a text that is its own validation.
+fn on_text<B: AutodiffBackend, M: AutodiffModule<B>>(
+    recipe: &Recipe,
+    windows: TextWindows,
+    package: Package<B, M>,
+    device: &B::Device,
+) -> LanguageModelling<B, M> {
+    LanguageModelling {
+        training: windows.clone(),
+        validation: windows,
+        seed: recipe.train.seed,
+        label_smoothing: recipe.train.label_smoothing,
+        device: device.clone(),
+        package,
     }
 }
 

@@ -18,7 +18,7 @@ use hearth_train::{Event, Recipe, run};
 fn learn(model: &str, others: [&str; 2], data: &Path, folder: &Path) -> ModelDirectory<NdArray> {
     let [tokenizer, train] = others;
     let recipe = format!(
-        "[model]\nd_model = 32\nn_layers = 2\nn_heads = 4\nmax_positions = 48\n{model}\n\
+        "[model]\nd_model = 32\nn_layers = 2\nmax_positions = 48\n{model}\n\
          [data]\npaths = [{data:?}]\nvalidation_paths = [{data:?}]\n\
          [tokenizer]\n{tokenizer}\n\
          [train]\n{train}\nbatch_size = 8\nwarmup_steps = 10\nvalidate_every = 1000\n"
@@ -57,16 +57,18 @@ fn learns_a_text(model: &str) {
         &data,
         &run,
     );
-    let Model::Gpt(gpt) = &directory.model else {
-        panic!("{model} reads text");
-    };
     let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
     let ids = tokenizer.encode_plain(text).expect("known characters");
     let (prompt, rest) = ids[..48].split_at(12);
     let prompts = [prompt.to_vec()];
     let options = greedy(rest.len(), Vec::new());
     let mut go_on = |_| ControlFlow::Continue(());
-    let texts = generate(gpt, &prompts, &options, &Default::default(), &mut go_on);
+    let device = Default::default();
+    let texts = match &directory.model {
+        Model::Gpt(gpt) => generate(gpt, &prompts, &options, &device, &mut go_on),
+        Model::RnnLm(rnn) => generate(rnn, &prompts, &options, &device, &mut go_on),
+        _ => panic!("{model} reads text"),
+    };
     assert_eq!(texts.expect("a text")[0][0].ids, rest, "{model}");
 }
 
@@ -124,28 +126,34 @@ fn learns_pairs(model: &str) {
 
 #[test]
 fn a_gpt_learns() {
-    learns_a_text("architecture = \"gpt\"");
+    learns_a_text("architecture = \"gpt\"\nn_heads = 4");
 }
 
 #[test]
 fn a_llama_with_grouped_queries_and_a_window_learns() {
-    learns_a_text("architecture = \"llama\"\nn_kv_heads = 2\nwindow = 16");
+    learns_a_text("architecture = \"llama\"\nn_heads = 4\nn_kv_heads = 2\nwindow = 16");
 }
 
 #[test]
 fn a_gpt_that_sees_distances_alone_learns() {
-    learns_a_text("architecture = \"gpt\"\npositions = \"alibi\"");
+    learns_a_text("architecture = \"gpt\"\nn_heads = 4\npositions = \"alibi\"");
+}
+
+#[test]
+fn recurrent_networks_learn() {
+    learns_a_text("architecture = \"lstm\"");
+    learns_a_text("architecture = \"gru\"");
 }
 
 #[test]
 fn a_transformer_learns() {
-    learns_pairs("architecture = \"transformer\"");
+    learns_pairs("architecture = \"transformer\"\nn_heads = 4");
 }
 
 #[test]
 fn a_transformer_with_everything_of_llama_learns() {
     learns_pairs(
-        "architecture = \"transformer\"\npositions = \"rotary\"\nnorm = \"before\"\nnorm_kind = \"rms\"\n\
+        "architecture = \"transformer\"\nn_heads = 4\npositions = \"rotary\"\nnorm = \"before\"\nnorm_kind = \"rms\"\n\
          gated = true\nactivation = \"silu\"\nbiases = false",
     );
 }

@@ -47,6 +47,11 @@ pub(super) fn forward<B: Backend>(
                 inputs.tokens::<B>("input_ids", (gpt.vocab(), gpt.max_positions()), device)?;
             Ok(("logits", gpt.forward(tokens).into_data()))
         }
+        Model::RnnLm(rnn) => {
+            let tokens =
+                inputs.tokens::<B>("input_ids", (rnn.vocab(), rnn.max_positions()), device)?;
+            Ok(("logits", rnn.forward(tokens).into_data()))
+        }
         Model::Transformer(model) => {
             let limits = (model.vocab(), model.max_positions());
             let source = inputs.tokens::<B>("input_ids", limits, device)?;

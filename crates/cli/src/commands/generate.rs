@@ -35,7 +35,9 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
     let streams = rows.len() == 1 && !beam && !console.json;
     // A gpt goes on with its prompt, which is shown with the text; an encoder-decoder answers it.
     let (echo, behind) = match loaded.writer("generate")? {
-        Writer::Gpt(_) => (options.prompt.as_deref().unwrap_or_default(), &*rows[0]),
+        Writer::Gpt(_) | Writer::RnnLm(_) => {
+            (options.prompt.as_deref().unwrap_or_default(), &*rows[0])
+        }
         Writer::Transformer(..) => ("", &[][..]),
     };
     let mut live = match &loaded.directory.tokenizer {
@@ -69,6 +71,7 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
     };
     let written = match loaded.writer("generate")? {
         Writer::Gpt(gpt) => generate(gpt, &rows, &decode, &context.device, &mut show)?,
+        Writer::RnnLm(rnn) => generate(rnn, &rows, &decode, &context.device, &mut show)?,
         Writer::Transformer(model, special) => {
             translate(model, &rows, special, &decode, &context.device, &mut show)?
         }
@@ -177,7 +180,7 @@ fn prompts<B: burn::tensor::backend::Backend>(
     };
     let tokenizer = loaded.tokenizer("give the prompt as --prompt-ids")?;
     let ids = match loaded.writer("generate")? {
-        Writer::Gpt(_) => tokenizer.encode_plain(&text)?,
+        Writer::Gpt(_) | Writer::RnnLm(_) => tokenizer.encode_plain(&text)?,
         Writer::Transformer(..) => tokenizer.encode(&text)?,
     };
     Ok(vec![ids])

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use hearth_data::{TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
 use hearth_infer::PairTokens;
-use hearth_model::{Gpt, Transformer};
+use hearth_model::{Gpt, RnnLm, Transformer};
 use std::path::{Path, PathBuf};
 
 /// A model and where it came from.
@@ -16,9 +16,10 @@ pub(crate) struct Loaded<B: Backend> {
     path: PathBuf,
 }
 
-/// The two kinds of model that write text.
+/// The kinds of model that write text.
 pub(crate) enum Writer<'a, B: Backend> {
     Gpt(&'a Gpt<B>),
+    RnnLm(&'a RnnLm<B>),
     Transformer(&'a Transformer<B>, PairTokens),
 }
 
@@ -31,6 +32,7 @@ impl<B: Backend> Loaded<B> {
     pub(crate) fn writer(&self, command: &'static str) -> Result<Writer<'_, B>, CliError> {
         match &self.directory.model {
             Model::Gpt(gpt) => Ok(Writer::Gpt(gpt)),
+            Model::RnnLm(rnn) => Ok(Writer::RnnLm(rnn)),
             Model::Transformer(model) => Ok(Writer::Transformer(model, self.source_tokens()?)),
             Model::EncoderDecoder(_) => Err(self.wrong_model(command, "a model over tokens")),
         }
@@ -43,7 +45,9 @@ impl<B: Backend> Loaded<B> {
     ) -> Result<(&Transformer<B>, PairTokens), CliError> {
         match self.writer(command)? {
             Writer::Transformer(model, special) => Ok((model, special)),
-            Writer::Gpt(_) => Err(self.wrong_model(command, "an encoder-decoder")),
+            Writer::Gpt(_) | Writer::RnnLm(_) => {
+                Err(self.wrong_model(command, "an encoder-decoder"))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::platform::{Inference, Platform};
 use crate::progress::Progress;
 use hearth_data::{TokenId, Tokenizer};
 use hearth_infer::{PairTokens, Score, ScoreWindow, TokenScores, score_pairs, score_text};
-use hearth_model::{Autoregressive, Gpt, Transformer};
+use hearth_model::{LanguageModel, Transformer};
 use serde_json::json;
 
 /// Windows or pairs scored at once.
@@ -22,14 +22,15 @@ pub(crate) fn run<P: Platform>(options: &Options, context: &Context<P>) -> Resul
     let text = read_input(options.input.as_deref())?;
     match loaded.writer("score")? {
         Writer::Gpt(gpt) => text_score(gpt, tokenizer, &text, options, context),
+        Writer::RnnLm(rnn) => text_score(rnn, tokenizer, &text, options, context),
         Writer::Transformer(model, special) => {
             pair_scores((model, special), tokenizer, &text, options, context)
         }
     }
 }
 
-fn text_score<P: Platform>(
-    gpt: &Gpt<Inference<P>>,
+fn text_score<P: Platform, M: LanguageModel<Inference<P>>>(
+    model: &M,
     tokenizer: &Tokenizer,
     text: &str,
     options: &Options,
@@ -43,13 +44,13 @@ fn text_score<P: Platform>(
             expected: "at least 2: the first is given, the others are predicted",
         });
     }
-    let size = gpt.max_positions();
+    let size = model.max_positions();
     let stride = options.stride.unwrap_or(size.div_ceil(2));
     let window = ScoreWindow {
         context: size,
         stride,
     };
-    let scores = score_text(gpt, &ids, window, BATCH, &context.device)?;
+    let scores = score_text(model, &ids, window, BATCH, &context.device)?;
     if options.per_token {
         per_token(context.console, tokenizer, &ids[1..], &scores, None)?;
     }

@@ -42,19 +42,13 @@ pub(super) fn read(file: &ConfigFile) -> Read {
     let Some(config) = fields.config else {
         return Err(file.lacks("config"));
     };
-    let (encoder, decoder) = config.stacks();
-    if let Some(encoder) = encoder {
-        file.require(
-            "config.encoder.cross_attention",
-            &encoder.cross_attention,
-            &false,
-        )?;
+    let stacks = config.stacks();
+    for (name, stack) in &stacks {
+        // Of two stacks, the second looks at the first.
+        let expected = *name == "decoder" && stacks.len() == 2;
+        let field = format!("config.{name}.cross_attention");
+        file.require(&field, &stack.cross_attention, &expected)?;
     }
-    file.require(
-        "config.decoder.cross_attention",
-        &decoder.cross_attention,
-        &encoder.is_some(),
-    )?;
     let special = SpecialTokens {
         bos: fields.bos_token_id,
         eos: fields.eos_token_id.into(),

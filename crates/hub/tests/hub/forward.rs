@@ -17,15 +17,15 @@ fn load<B: Backend>(name: &str) -> Model<B> {
     directory.expect("the fixture is in order").model
 }
 
-fn decoder_only<B: Backend>(name: &str) -> f32 {
-    let Model::Gpt(model) = load::<B>(name) else {
-        panic!("{name} is a decoder-only model");
-    };
+fn language_model<B: Backend>(name: &str) -> f32 {
     let reference = Reference::of(name);
-    max_difference(
-        model.forward(reference.ids("input_ids")),
-        reference.floats("logits"),
-    )
+    let ids = reference.ids("input_ids");
+    let logits = match load::<B>(name) {
+        Model::Gpt(model) => model.forward(ids),
+        Model::RnnLm(model) => model.forward(ids),
+        _ => panic!("{name} is a language model"),
+    };
+    max_difference(logits, reference.floats("logits"))
 }
 
 fn marian<B: Backend>() -> f32 {
@@ -61,10 +61,10 @@ fn check(difference: f32) {
 }
 
 #[test]
-fn decoder_only_models_compute_the_logits_of_hugging_face() {
-    for name in ["gpt2", "llama", "mistral"] {
-        check(decoder_only::<Flex>(name));
-        check(decoder_only::<NdArray>(name));
+fn language_models_compute_the_logits_of_their_libraries() {
+    for name in ["gpt2", "llama", "mistral", "torch-lstm-lm", "torch-gru-lm"] {
+        check(language_model::<Flex>(name));
+        check(language_model::<NdArray>(name));
     }
 }
 

@@ -1,15 +1,16 @@
 //! Next-token prediction on text, `-Σ log p(x_t | x_<t)`.
 
-use crate::objective::{Evaluation, Objective};
+use crate::objective::{Evaluation, Inner, Objective, Package};
+use burn::module::AutodiffModule;
 use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{CausalBatch, TextWindows};
 use hearth_hub::Model;
-use hearth_model::{Gpt, LanguageModel, TokenLoss};
+use hearth_model::{LanguageModel, TokenLoss};
 
 /// Next-token prediction on windows of text.
 #[derive(Debug)]
-pub struct LanguageModelling<B: AutodiffBackend> {
+pub struct LanguageModelling<B: AutodiffBackend, M: AutodiffModule<B>> {
     /// What is trained on.
     pub training: TextWindows,
     /// What is validated on.
@@ -20,17 +21,23 @@ pub struct LanguageModelling<B: AutodiffBackend> {
     pub label_smoothing: f64,
     /// Where tensors live.
     pub device: B::Device,
+    /// The model as what can be saved.
+    pub package: Package<B, M>,
 }
 
-impl<B: AutodiffBackend> Objective<B> for LanguageModelling<B> {
-    type Model = Gpt<B>;
+impl<B: AutodiffBackend, M> Objective<B> for LanguageModelling<B, M>
+where
+    M: AutodiffModule<B> + LanguageModel<B>,
+    Inner<B, M>: LanguageModel<B::InnerBackend>,
+{
+    type Model = M;
     type Batch = CausalBatch<B>;
 
     fn batch(&mut self, step: u64) -> CausalBatch<B> {
         self.training.random(self.seed, step, &self.device)
     }
 
-    fn loss(&self, model: &Gpt<B>, batch: CausalBatch<B>) -> TokenLoss<B> {
+    fn loss(&self, model: &M, batch: CausalBatch<B>) -> TokenLoss<B> {
         let logits = model.forward(batch.inputs);
         TokenLoss::new(
             logits,
@@ -41,7 +48,7 @@ impl<B: AutodiffBackend> Objective<B> for LanguageModelling<B> {
         )
     }
 
-    fn validate(&self, model: &Gpt<B::InnerBackend>) -> Evaluation {
+    fn validate(&self, model: &Inner<B, M>) -> Evaluation {
         let mut evaluation = Evaluation::default();
         for batch in self.validation.all::<B::InnerBackend>(&self.device) {
             let logits = model.forward(batch.inputs);
@@ -51,7 +58,7 @@ impl<B: AutodiffBackend> Objective<B> for LanguageModelling<B> {
         evaluation
     }
 
-    fn package(&self, model: Gpt<B::InnerBackend>) -> Model<B::InnerBackend> {
-        Model::Gpt(model)
+    fn package(&self, model: Inner<B, M>) -> Model<B::InnerBackend> {
+        (self.package)(model)
     }
 }

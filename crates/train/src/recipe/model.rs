@@ -3,8 +3,8 @@
 use hearth_hub::ModelConfig;
 use hearth_model::{
     Activation, Biases, ConfigError, EmbeddingConfig, GptConfig, Initialisation, NormKind,
-    NormPlacement, PositionEncoding, RelativePositions, RotaryConfig, StackConfig, StackSize,
-    TransformerConfig,
+    NormPlacement, PositionEncoding, RelativePositions, RnnKind, RnnLmConfig, RnnSize,
+    RotaryConfig, StackConfig, StackSize, TransformerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,15 +16,24 @@ pub enum Architecture {
     Gpt,
     /// Decoder-only, on text, with LLaMA's choices.
     Llama,
+    /// Long short-term memory, on text.
+    Lstm,
+    /// Gated recurrent units, on text.
+    Gru,
     /// Encoder-decoder, on pairs.
     Transformer,
 }
 
 impl Architecture {
+    /// Whether it has layers of attention; else it is recurrent.
+    pub fn attends(self) -> bool {
+        !matches!(self, Self::Lstm | Self::Gru)
+    }
+
     /// Whether it is trained on text; else on pairs.
     pub fn reads_text(self) -> bool {
         match self {
-            Self::Gpt | Self::Llama => true,
+            Self::Gpt | Self::Llama | Self::Lstm | Self::Gru => true,
             Self::Transformer => false,
         }
     }
@@ -68,7 +77,8 @@ pub struct ModelRecipe {
     pub architecture: Architecture,
     /// Width of the residual stream.
     pub d_model: usize,
-    /// Attention heads of a layer.
+    /// Attention heads of a layer; a recurrent network has none.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub n_heads: usize,
     /// Heads of keys and values, each for a group of heads of queries; `n_heads` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,6 +125,14 @@ pub struct ModelRecipe {
     pub tied: bool,
 }
 
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands it over by reference"
+)]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 fn yes() -> bool {
     true
 }
@@ -143,6 +161,8 @@ impl ModelRecipe {
                     initialisation: Initialisation::Gpt2,
                 })
             }
+            Architecture::Lstm => ModelConfig::RnnLm(self.rnn(RnnKind::Lstm, vocab)),
+            Architecture::Gru => ModelConfig::RnnLm(self.rnn(RnnKind::Gru, vocab)),
             Architecture::Transformer => {
                 let default = TransformerConfig::vaswani(vocab, self.max_positions, size);
                 ModelConfig::Transformer(TransformerConfig {
@@ -157,6 +177,39 @@ impl ModelRecipe {
         };
         config.validate()?;
         Ok(config)
+    }
+
+    /// The first key that means something to layers of attention only.
+    pub(super) fn of_attention(&self) -> Option<&'static str> {
+        let given = [
+            ("model.n_heads", self.n_heads > 0),
+            ("model.n_kv_heads", self.n_kv_heads.is_some()),
+            ("model.window", self.window.is_some()),
+            ("model.d_ff", self.d_ff.is_some()),
+            ("model.attention_dropout", self.attention_dropout.is_some()),
+            ("model.activation_dropout", self.activation_dropout > 0.0),
+            ("model.activation", self.activation.is_some()),
+            ("model.gated", self.gated.is_some()),
+            ("model.biases", self.biases.is_some()),
+            ("model.norm_kind", self.norm_kind.is_some()),
+            ("model.norm", self.norm.is_some()),
+            ("model.positions", self.positions.is_some()),
+        ];
+        let key = given.into_iter().find(|(_, given)| *given);
+        key.map(|(key, _)| key)
+    }
+
+    fn rnn(&self, kind: RnnKind, vocab: usize) -> RnnLmConfig {
+        let size = RnnSize {
+            d_embedding: self.d_model,
+            d_hidden: self.d_model,
+            n_layers: self.n_layers,
+        };
+        let mut config = RnnLmConfig::new(kind, vocab, size);
+        config.embedding.dropout = self.dropout;
+        config.rnn.dropout = self.dropout;
+        config.tied = self.tied;
+        config
     }
 
     fn embedding(&self, default: EmbeddingConfig) -> EmbeddingConfig {

@@ -201,6 +201,10 @@ impl Recipe {
             one,
             "exactly one of the two",
         )?;
+        if let Some(key) = self.model.of_attention() {
+            let attends = self.model.architecture.attends();
+            in_range(key, "given", attends, "nothing for a recurrent network")?;
+        }
         let gpt = self.model.architecture.reads_text();
         let by_tokens = train.batch_tokens.is_some();
         in_range(
@@ -299,10 +303,10 @@ fn with_nearest_key(message: &str) -> String {
     let unknown = message.contains("unknown field") || message.contains("unknown variant");
     match quoted.split_first() {
         Some((found, known)) if unknown => {
-            let nearest = known.iter().max_by(|a, b| {
-                let distance = |key: &str| strsim::jaro_winkler(found, key);
-                distance(a).total_cmp(&distance(b))
-            });
+            // Two letters the wrong way round are one mistake.
+            let nearest = known
+                .iter()
+                .min_by_key(|key| strsim::osa_distance(found, key));
             match nearest {
                 Some(nearest) => format!("{message}\n  did you mean `{nearest}`?"),
                 None => message.to_owned(),

@@ -60,10 +60,15 @@ fn differing<P: Platform>(
     let go_on = &mut |_| ControlFlow::Continue(());
     let device = &context.device;
     let (n_before, pad, found) = match writer {
-        Writer::Gpt(gpt) => {
+        writer @ (Writer::Gpt(_) | Writer::RnnLm(_)) => {
             let prompts = ids(inputs.rows("prompt")?);
             let n_before = prompts.first().map_or(0, Vec::len);
-            let found = generate(gpt, &prompts, &options(n_before, true), device, go_on)?;
+            let options = options(n_before, true);
+            let found = match writer {
+                Writer::Gpt(gpt) => generate(gpt, &prompts, &options, device, go_on)?,
+                Writer::RnnLm(rnn) => generate(rnn, &prompts, &options, device, go_on)?,
+                Writer::Transformer(..) => unreachable!("matched above"),
+            };
             (n_before, None, found)
         }
         Writer::Transformer(model, special) => {

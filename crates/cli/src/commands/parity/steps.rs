@@ -28,6 +28,12 @@ pub(super) fn cases<P: Platform>(
             let [batch, _] = tokens.dims();
             step_through(gpt, gpt.start(&vec![0; batch]), tokens)
         }
+        Model::RnnLm(rnn) => {
+            let limits = (rnn.vocab(), rnn.max_positions());
+            let tokens = inputs.tokens("input_ids", limits, device)?;
+            let [batch, _] = tokens.dims();
+            step_through(rnn, rnn.start(&vec![0; batch]), tokens)
+        }
         Model::Transformer(model) => {
             let limits = (model.vocab(), model.max_positions());
             let source = inputs.tokens("input_ids", limits, device)?;

@@ -88,17 +88,8 @@ impl<B: AutodiffBackend> Reference<'_, B> {
     fn follow(&self, steps: usize) -> Result<(f64, Vec<f64>), CliError> {
         let (inputs, device) = (self.inputs, self.device);
         match &self.directory.model {
-            Model::Gpt(gpt) => {
-                let limits = (gpt.vocab(), gpt.max_positions());
-                let tokens = inputs.tokens::<B>("input_ids", limits, device)?;
-                let [batch, seq] = tokens.dims();
-                let seen = tokens.clone().narrow(1, 0, seq - 1);
-                let targets = tokens.narrow(1, 1, seq - 1);
-                self.train(gpt.clone(), Model::Gpt, steps, |gpt| {
-                    let logits = gpt.forward(seen.clone());
-                    TokenLoss::new(logits, targets.clone(), None, batch * (seq - 1), 0.0).mean()
-                })
-            }
+            Model::Gpt(gpt) => self.language_model(gpt.clone(), Model::Gpt, steps),
+            Model::RnnLm(rnn) => self.language_model(rnn.clone(), Model::RnnLm, steps),
             Model::Transformer(model) => {
                 let limits = (model.vocab(), model.max_positions());
                 let source = inputs.tokens::<B>("input_ids", limits, device)?;
@@ -122,6 +113,24 @@ impl<B: AutodiffBackend> Reference<'_, B> {
                 })
             }
         }
+    }
+
+    /// Next-token prediction on whole rows.
+    fn language_model<M: AutodiffModule<B> + LanguageModel<B>>(
+        &self,
+        model: M,
+        package: impl FnOnce(M::InnerModule) -> Model<B::InnerBackend>,
+        steps: usize,
+    ) -> Result<(f64, Vec<f64>), CliError> {
+        let limits = (model.vocab(), model.max_positions());
+        let tokens = self.inputs.tokens::<B>("input_ids", limits, self.device)?;
+        let [batch, seq] = tokens.dims();
+        let seen = tokens.clone().narrow(1, 0, seq - 1);
+        let targets = tokens.narrow(1, 1, seq - 1);
+        self.train(model, package, steps, |model| {
+            let logits = model.forward(seen.clone());
+            TokenLoss::new(logits, targets.clone(), None, batch * (seq - 1), 0.0).mean()
+        })
     }
 
     /// Labels, where they are hidden (-100, as Hugging Face has it), and how many are not.
