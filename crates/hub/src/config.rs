@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::backend::Backend;
 use hearth_model::{
     ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt, GptConfig,
-    PositionEncoding, StackConfig, Transformer, TransformerConfig, materialise,
+    SpeechToText, SpeechToTextConfig, StackConfig, Transformer, TransformerConfig, materialise,
 };
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,8 @@ architectures! {
     Transformer(Transformer, TransformerConfig) = "transformer",
     /// An encoder-decoder over vectors.
     EncoderDecoder(EncoderDecoder, EncoderDecoderConfig) = "encoder-decoder",
+    /// An encoder-decoder from frames of sound to tokens.
+    SpeechToText(SpeechToText, SpeechToTextConfig) = "speech-to-text",
 }
 
 impl ModelConfig {
@@ -119,9 +121,14 @@ impl ModelConfig {
         let mut config = self.clone();
         // The one thing a skeleton computes, and no parameter.
         if let Some(embedding) = config.embedding_mut()
-            && embedding.positions == PositionEncoding::Sinusoidal
+            && embedding.positions.is_computed()
         {
             embedding.max_positions = 1;
+        }
+        if let Self::SpeechToText(config) = &mut config
+            && config.frames.positions.is_computed()
+        {
+            config.frames.max_positions = 1;
         }
         config.skeleton::<B>(device).parameters()
     }
@@ -130,6 +137,7 @@ impl ModelConfig {
         match self {
             Self::Gpt(config) => Some(&config.embedding),
             Self::Transformer(config) => Some(&config.embedding),
+            Self::SpeechToText(config) => Some(&config.embedding),
             Self::EncoderDecoder(_) => None,
         }
     }
@@ -138,6 +146,7 @@ impl ModelConfig {
         match self {
             Self::Gpt(config) => Some(&mut config.embedding),
             Self::Transformer(config) => Some(&mut config.embedding),
+            Self::SpeechToText(config) => Some(&mut config.embedding),
             Self::EncoderDecoder(_) => None,
         }
     }
@@ -148,6 +157,7 @@ impl ModelConfig {
             Self::Gpt(config) => (None, &config.decoder),
             Self::Transformer(config) => (Some(&config.encoder), &config.decoder),
             Self::EncoderDecoder(config) => (Some(&config.encoder), &config.decoder),
+            Self::SpeechToText(config) => (Some(&config.encoder), &config.decoder),
         }
     }
 }

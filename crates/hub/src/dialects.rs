@@ -10,6 +10,7 @@ mod hearth;
 mod llama;
 mod marian;
 mod rope;
+mod speech_to_text;
 mod torch_transformer;
 
 use std::fmt::Debug;
@@ -34,6 +35,8 @@ pub enum Dialect {
     Mistral,
     /// Hugging Face's `MarianMTModel`.
     Marian,
+    /// Hugging Face's `Speech2TextForConditionalGeneration`.
+    SpeechToText,
     /// The state dict of `torch.nn.Transformer`.
     TorchTransformer,
     /// hearth's own: our config and our names as they are.
@@ -45,11 +48,12 @@ type Read = Result<(ModelConfig, SpecialTokens), HubError>;
 
 impl Dialect {
     /// All dialects, in the order in which [`Dialect::of`] tries them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Gpt2,
         Self::Llama,
         Self::Mistral,
         Self::Marian,
+        Self::SpeechToText,
         Self::TorchTransformer,
         Self::Hearth,
     ];
@@ -61,6 +65,7 @@ impl Dialect {
             Self::Llama => "llama",
             Self::Mistral => "mistral",
             Self::Marian => "marian",
+            Self::SpeechToText => "speech_to_text",
             Self::TorchTransformer => "torch-transformer",
             Self::Hearth => "hearth",
         }
@@ -85,6 +90,7 @@ impl Dialect {
             Self::Gpt2 => gpt2::express(exporter, config, special),
             Self::Llama | Self::Mistral => llama::express(exporter, config, special),
             Self::Marian => marian::express(exporter, config, special),
+            Self::SpeechToText => speech_to_text::express(exporter, config, special),
             Self::TorchTransformer => torch_transformer::express(exporter, config, special),
             Self::Hearth => hearth::express(config, special),
         }
@@ -104,6 +110,7 @@ impl Dialect {
             Self::Gpt2 => gpt2::read(file),
             Self::Llama | Self::Mistral => llama::read(file, dialect),
             Self::Marian => marian::read(file),
+            Self::SpeechToText => speech_to_text::read(file),
             Self::TorchTransformer => torch_transformer::read(file),
             Self::Hearth => hearth::read(file),
         }?;
@@ -116,6 +123,7 @@ impl Dialect {
             Self::Gpt2 => Some(&gpt2::NAMES),
             Self::Llama | Self::Mistral => Some(&llama::NAMES),
             Self::Marian => Some(&marian::NAMES),
+            Self::SpeechToText => Some(&speech_to_text::NAMES),
             Self::TorchTransformer => Some(&torch_transformer::NAMES),
             Self::Hearth => None,
         }

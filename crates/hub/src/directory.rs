@@ -1,17 +1,19 @@
-//! A model directory: `config.json`, `model.safetensors`, and `tokenizer.json` where the model reads text.
+//! A model directory: `config.json`, `model.safetensors`, `tokenizer.json` where the model reads or writes text, and
+//! `preprocessor_config.json` where it reads sound.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use hearth_data::Tokenizer;
+use hearth_data::{FilterbankConfig, Tokenizer};
 
 use crate::atomic;
 use crate::config::{Model, ModelConfig};
 use crate::config_file::ConfigFile;
 use crate::dialects::Dialect;
 use crate::error::HubError;
+use crate::features;
 use crate::limits;
 use crate::special::SpecialTokens;
 use crate::weights::{self, Plan, TensorFile};
@@ -33,6 +35,8 @@ pub struct ModelDirectory<B: Backend> {
     pub model: Model<B>,
     /// Text to tokens and back; none for models of raw ids or vectors.
     pub tokenizer: Option<Tokenizer>,
+    /// How sound becomes frames, where the model reads sound.
+    pub features: Option<FilterbankConfig>,
 }
 
 impl<B: Backend> ModelDirectory<B> {
@@ -48,6 +52,7 @@ impl<B: Backend> ModelDirectory<B> {
         limits::check(&config, &config_path)?;
         check(&config, &special, &config_path)?;
         let tokenizer = read_tokenizer(dir, &config)?;
+        let features = features::read(dir, &config)?;
 
         // Nothing is allocated for what the config claims before the file is seen to hold it.
         let mut file = TensorFile::open(&weights_path)?;
@@ -61,6 +66,7 @@ impl<B: Backend> ModelDirectory<B> {
             dialect,
             model,
             tokenizer,
+            features,
         })
     }
 
@@ -87,6 +93,9 @@ impl<B: Backend> ModelDirectory<B> {
         if let (Some(tokenizer), Some(vocab)) = (&self.tokenizer, self.config.vocab()) {
             check_vocabulary(tokenizer, vocab, dir)?;
         }
+        if let Some(features) = &self.features {
+            features::check(features, &self.config, dir)?;
+        }
         self.check_model(dir)?;
 
         fs::write(&config_path, format!("{json:#}\n"))
@@ -97,6 +106,9 @@ impl<B: Backend> ModelDirectory<B> {
             tokenizer
                 .write(&path)
                 .map_err(|source| HubError::Tokenizer { path, source })?;
+        }
+        if let Some(features) = &self.features {
+            features::write(features, dir)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::objectives::{LanguageModelling, Translation};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe};
+use crate::speech;
 use crate::trainer::{Card, Event, Outcome, Trainer};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
@@ -30,6 +31,7 @@ pub fn run<B: AutodiffBackend>(
     match recipe.model.architecture {
         crate::Architecture::Gpt => language_modelling::<B>(recipe, folder, device, observer),
         crate::Architecture::Transformer => translation::<B>(recipe, folder, device, observer),
+        crate::Architecture::SpeechToText => speech::run::<B>(recipe, folder, device, observer),
     }
 }
 
@@ -135,6 +137,7 @@ fn language_modelling<B: AutodiffBackend>(
             config,
             special,
             tokenizer,
+            features: None,
         },
         recipe: &recipe.train,
         folder,
@@ -199,6 +202,7 @@ fn translation<B: AutodiffBackend>(
             config,
             special,
             tokenizer,
+            features: None,
         },
         recipe: &recipe.train,
         folder,
@@ -237,7 +241,10 @@ fn encode_pairs(
 }
 
 /// The special tokens of a tokenizer for pairs. As in Marian, the decoder starts from the padding token.
-fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, TrainError> {
+pub(crate) fn pair_tokens(
+    tokenizer: &Tokenizer,
+    recipe: &Recipe,
+) -> Result<SpecialTokens, TrainError> {
     let need = |token: &'static str| -> Result<TokenId, RecipeError> {
         tokenizer
             .id(token)
@@ -263,7 +270,7 @@ fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, 
     })
 }
 
-fn train_bpe<'a>(
+pub(crate) fn train_bpe<'a>(
     texts: impl Iterator<Item = &'a str> + Send,
     recipe: &Recipe,
     special: SpecialScheme,
@@ -276,7 +283,7 @@ fn train_bpe<'a>(
     Ok(Tokenizer::train_bpe(texts, &options)?)
 }
 
-fn tokenizer_path(recipe: &Recipe) -> &Path {
+pub(crate) fn tokenizer_path(recipe: &Recipe) -> &Path {
     recipe
         .tokenizer
         .path
@@ -295,7 +302,7 @@ pub(crate) fn first_model<B: AutodiffBackend>(
 }
 
 /// Makes the run's folder and writes down what is run.
-fn prepare(folder: &Path, recipe: &Recipe) -> Result<(), TrainError> {
+pub(crate) fn prepare(folder: &Path, recipe: &Recipe) -> Result<(), TrainError> {
     let path = folder.join("config.toml");
     let error = |source| TrainError::File {
         action: "write",

@@ -43,6 +43,9 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         Architecture::Transformer => {
             format!("echo '…' | {program} translate --model {}", model.display())
         }
+        Architecture::SpeechToText => {
+            format!("{program} transcribe --model {} FILE.wav", model.display())
+        }
     };
     console.say(format!("next: {next}"));
     if console.json {

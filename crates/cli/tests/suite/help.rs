@@ -2,11 +2,12 @@
 
 use super::program::Program;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "quickstart",
     "train",
     "generate",
     "translate",
+    "transcribe",
     "score",
     "forward",
     "inspect",

@@ -13,7 +13,14 @@ use hearth_hub::{HubError, Model, ModelDirectory, read_tensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) const FIXTURES: [&str; 5] = ["gpt2", "llama", "mistral", "marian", "torch-transformer"];
+pub(crate) const FIXTURES: [&str; 6] = [
+    "gpt2",
+    "llama",
+    "mistral",
+    "marian",
+    "torch-transformer",
+    "speech-to-text",
+];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

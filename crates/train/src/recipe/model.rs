@@ -1,9 +1,10 @@
 //! The `[model]` section: sizes, and choices whose defaults are the architecture's own.
 
+use super::EmbeddedCorpus;
 use hearth_hub::ModelConfig;
 use hearth_model::{
-    Activation, ConfigError, EmbeddingConfig, GptConfig, Initialisation, NormPlacement,
-    PositionEncoding, StackConfig, StackSize, TransformerConfig,
+    Activation, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig, Initialisation,
+    NormPlacement, PositionEncoding, SpeechToTextConfig, StackConfig, StackSize, TransformerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,22 @@ pub enum Architecture {
     Gpt,
     /// Encoder-decoder, on pairs.
     Transformer,
+    /// Encoder-decoder, on recordings with their transcripts.
+    SpeechToText,
+}
+
+impl Architecture {
+    /// The corpus it can be trained on without a file, and how an error says so.
+    pub(super) fn embedded(self) -> (EmbeddedCorpus, &'static str) {
+        match self {
+            Self::Gpt => (EmbeddedCorpus::Cicero, "cicero for a gpt"),
+            Self::Transformer => (
+                EmbeddedCorpus::NumberWords,
+                "number-words for a transformer",
+            ),
+            Self::SpeechToText => (EmbeddedCorpus::Tones, "tones for a speech-to-text model"),
+        }
+    }
 }
 
 /// What is trained.
@@ -52,6 +69,12 @@ pub struct ModelRecipe {
     /// Positions: learned for gpt, sinusoidal for transformer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<PositionEncoding>,
+    /// For speech-to-text: bands of the spectrogram that is read; 80 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_mels: Option<usize>,
+    /// For speech-to-text: the longest source, in vectors, each of four frames of 10 ms; 1500 (a minute) if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_source_positions: Option<usize>,
     /// Whether the head shares the embedding's matrix; yes if not given.
     #[serde(default = "yes")]
     pub tied: bool,
@@ -93,9 +116,36 @@ impl ModelRecipe {
                     initialisation: Initialisation::Xavier,
                 })
             }
+            Architecture::SpeechToText => {
+                let positions = [self.max_source_positions(), self.max_positions];
+                let default =
+                    SpeechToTextConfig::speech2text(vocab, self.n_mels(), positions, size);
+                ModelConfig::SpeechToText(SpeechToTextConfig {
+                    frames: FrameEmbeddingConfig {
+                        positions: self.positions.unwrap_or(default.frames.positions),
+                        dropout: self.dropout,
+                        ..default.frames
+                    },
+                    embedding: self.embedding(default.embedding),
+                    encoder: self.stack(default.encoder),
+                    decoder: self.stack(default.decoder),
+                    tied: self.tied,
+                    ..default
+                })
+            }
         };
         config.validate()?;
         Ok(config)
+    }
+
+    /// Bands of the spectrogram that is read.
+    pub(crate) fn n_mels(&self) -> usize {
+        self.n_mels.unwrap_or(80)
+    }
+
+    /// The longest source, in vectors.
+    pub(crate) fn max_source_positions(&self) -> usize {
+        self.max_source_positions.unwrap_or(1500)
     }
 
     fn embedding(&self, default: EmbeddingConfig) -> EmbeddingConfig {
