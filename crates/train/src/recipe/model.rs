@@ -123,6 +123,8 @@ impl ModelRecipe {
                 ModelConfig::SpeechToText(SpeechToTextConfig {
                     frames: FrameEmbeddingConfig {
                         positions: self.positions.unwrap_or(default.frames.positions),
+                        // Features have a variance of one: scaled, they would drown their positions.
+                        scale: false,
                         dropout: self.dropout,
                         ..default.frames
                     },
