@@ -24,14 +24,17 @@ from safetensors.torch import load_file, save_file
 
 TOLERANCE = 1e-4
 BATCH, SEQ, TARGET_SEQ = 2, 12, 9
+N_FRAMES = 101
 CAUSAL = ("gpt2", "llama", "mistral")
 SEQ2SEQ = ("marian",)
+SPEECH = ("speech_to_text",)
+KNOWN = CAUSAL + SEQ2SEQ + SPEECH
 
 
 def read_config(model: Path) -> dict:
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    if config.get("model_type") not in CAUSAL + SEQ2SEQ:
-        sys.exit(f"{model}: model_type {config.get('model_type')!r} is not one of {', '.join(CAUSAL + SEQ2SEQ)}")
+    if config.get("model_type") not in KNOWN:
+        sys.exit(f"{model}: model_type {config.get('model_type')!r} is not one of {', '.join(KNOWN)}")
     return config
 
 
@@ -47,6 +50,14 @@ def make_inputs(config: dict) -> dict[str, torch.Tensor]:
     if config["model_type"] in CAUSAL:
         return {"input_ids": draw(config["vocab_size"], SEQ)}
 
+    if config["model_type"] in SPEECH:
+        frames = torch.randn(BATCH, N_FRAMES, config["input_feat_per_channel"], generator=generator)
+        attention_mask = torch.ones(BATCH, N_FRAMES, dtype=torch.long)
+        attention_mask[-1, N_FRAMES - 30 :] = 0  # the last recording is shorter
+        target = draw(config["vocab_size"], TARGET_SEQ)
+        target[:, 0] = config["decoder_start_token_id"]
+        return {"input_features": frames, "attention_mask": attention_mask, "decoder_input_ids": target}
+
     source = draw(config["vocab_size"], SEQ)
     attention_mask = torch.ones_like(source)
     attention_mask[-1, SEQ - 4 :] = 0  # the last sentence is shorter
@@ -57,9 +68,10 @@ def make_inputs(config: dict) -> dict[str, torch.Tensor]:
 
 
 def reference_logits(model: Path, config: dict, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSpeechSeq2Seq
 
-    auto_class = AutoModelForCausalLM if config["model_type"] in CAUSAL else AutoModelForSeq2SeqLM
+    classes = {**dict.fromkeys(CAUSAL, AutoModelForCausalLM), **dict.fromkeys(SPEECH, AutoModelForSpeechSeq2Seq)}
+    auto_class = classes.get(config["model_type"], AutoModelForSeq2SeqLM)
     reference = auto_class.from_pretrained(model, local_files_only=True).float().eval()
     with torch.no_grad():
         return reference(**inputs).logits

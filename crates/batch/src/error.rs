@@ -18,6 +18,9 @@ pub enum BatchError {
     /// No sentence pair at all.
     #[error("there is no sentence pair to make a batch from")]
     NoPairs,
+    /// No recording at all.
+    #[error("there is no recording to make a batch from")]
+    NoRecordings,
     /// A batch of nothing.
     #[error("{field} is 0, expected at least 1")]
     Zero {

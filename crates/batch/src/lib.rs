@@ -16,14 +16,18 @@
 //! # }
 //! ```
 
+mod buckets;
 mod causal;
 mod error;
 mod padding;
 mod pairs;
 mod seed;
+mod speech;
 
+pub use buckets::BatchSize;
 pub use causal::{CausalBatch, TextWindows, WindowShape};
 pub use error::BatchError;
 pub use padding::{Padded, pad_left, pad_right};
-pub use pairs::{BatchSize, PairBatch, PairBatches, PairIds, PairTokens};
+pub use pairs::{PairBatch, PairBatches, PairIds, PairTokens};
 pub use seed::{Stream, derive_seed};
+pub use speech::{PaddedFrames, SpeechBatch, SpeechBatches, SpeechIds, pad_frames};

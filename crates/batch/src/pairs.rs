@@ -1,13 +1,10 @@
 //! Sentence pairs as batches of similar length.
 
+use crate::buckets::{BatchSize, Buckets};
 use crate::error::BatchError;
 use crate::padding::{Padded, pad_right};
-use crate::seed::{Stream, derive_seed};
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 use hearth_data::TokenId;
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
-use rand::seq::SliceRandom;
 
 /// A source and its translation as ids. Both end as their tokenizer ends them, with an end-of-sentence token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,25 +32,13 @@ pub struct PairBatch<B: Backend> {
     pub n_tokens: usize,
 }
 
-/// How large a batch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchSize {
-    /// So many pairs.
-    Pairs(usize),
-    /// As many pairs as fit when both sides are padded: `pairs * longest side <= tokens`. A pair that alone exceeds the
-    /// budget still makes a batch.
-    Tokens(usize),
-}
-
 /// Sentence pairs as a supply of batches.
 ///
-/// An epoch's order is a function of the seed and the epoch: the pairs are shuffled, cut into pools, sorted by length
-/// within a pool, cut into batches, and the batches shuffled. So a batch holds similar lengths and wastes little on
-/// padding, but is another one in every epoch.
+/// An epoch's order is a function of the seed and the epoch; a batch holds similar lengths.
 #[derive(Debug, Clone)]
 pub struct PairBatches {
     pairs: Vec<PairIds>,
-    size: BatchSize,
+    buckets: Buckets,
     tokens: PairTokens,
 }
 
@@ -66,9 +51,6 @@ pub struct PairTokens {
     pub pad: TokenId,
 }
 
-/// Pairs in a pool that is sorted by length. Large enough for equal lengths to meet, small enough for variety.
-const POOL: usize = 8192;
-
 impl PairBatches {
     /// # Errors
     /// If there is no pair, or the batch size is zero.
@@ -80,19 +62,16 @@ impl PairBatches {
         if pairs.is_empty() {
             return Err(BatchError::NoPairs);
         }
-        match size {
-            BatchSize::Pairs(0) => Err(BatchError::Zero {
-                field: "batch_size",
-            }),
-            BatchSize::Tokens(0) => Err(BatchError::Zero {
-                field: "batch_tokens",
-            }),
-            _ => Ok(Self {
-                pairs,
-                size,
-                tokens,
-            }),
-        }
+        // Long targets cost more than long sources: they are sorted by first.
+        let lengths = pairs
+            .iter()
+            .map(|PairIds { source, target }| [target.len(), source.len()]);
+        let buckets = Buckets::new(lengths.collect(), size)?;
+        Ok(Self {
+            pairs,
+            buckets,
+            tokens,
+        })
     }
 
     /// The pairs.
@@ -102,20 +81,12 @@ impl PairBatches {
 
     /// The batches of an epoch, as indices into the pairs. Every pair is in exactly one.
     pub fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
-        let mut rng = ChaCha8Rng::seed_from_u64(derive_seed(seed, Stream::Data, epoch));
-        let mut order: Vec<usize> = (0..self.pairs.len()).collect();
-        order.shuffle(&mut rng);
-        let mut batches: Vec<Vec<usize>> = order
-            .chunks_mut(POOL)
-            .flat_map(|pool| self.cut(pool))
-            .collect();
-        batches.shuffle(&mut rng);
-        batches
+        self.buckets.epoch(seed, epoch)
     }
 
     /// All pairs once, by length: for validation.
     pub fn all(&self) -> Vec<Vec<usize>> {
-        self.cut(&mut (0..self.pairs.len()).collect::<Vec<_>>())
+        self.buckets.all()
     }
 
     /// The tensors of some pairs.
@@ -138,39 +109,10 @@ impl PairBatches {
             n_tokens: targets.iter().map(|target| target.len()).sum(),
         }
     }
-
-    /// Sorts by length and cuts into batches.
-    fn cut(&self, indices: &mut [usize]) -> Vec<Vec<usize>> {
-        // The index last: equal lengths keep one order whatever the sort does.
-        indices.sort_unstable_by_key(|&i| {
-            let PairIds { source, target } = &self.pairs[i];
-            (target.len(), source.len(), i)
-        });
-        let mut batches = Vec::new();
-        let (mut batch, mut longest) = (Vec::new(), 0);
-        for &index in indices.iter() {
-            let pair = &self.pairs[index];
-            let with_pair = longest.max(pair.source.len()).max(pair.target.len());
-            let full = match self.size {
-                BatchSize::Pairs(pairs) => batch.len() == pairs,
-                BatchSize::Tokens(tokens) => (batch.len() + 1) * with_pair > tokens,
-            };
-            if full && !batch.is_empty() {
-                batches.push(std::mem::take(&mut batch));
-                longest = 0;
-            }
-            longest = longest.max(pair.source.len()).max(pair.target.len());
-            batch.push(index);
-        }
-        if !batch.is_empty() {
-            batches.push(batch);
-        }
-        batches
-    }
 }
 
 /// What a decoder has read when it is to write `target`: the start token and all but the last of it.
-fn shift_right(target: &[TokenId], start: TokenId) -> Vec<TokenId> {
+pub(crate) fn shift_right(target: &[TokenId], start: TokenId) -> Vec<TokenId> {
     let all_but_last = &target[..target.len().saturating_sub(1)];
     std::iter::once(start)
         .chain(all_but_last.iter().copied())

@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Generate(Generate),
     /// Translate text, line by line
     Translate(Translate),
+    /// Write down what is said in WAV files
+    Transcribe(Transcribe),
     /// How likely a text is: nll, perplexity, bits per byte
     Score(Score),
     /// Raw tensors in, raw tensors out, under Hugging Face's names
@@ -167,6 +169,25 @@ pub(crate) struct Translate {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Transcribe {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// The recordings
+    #[arg(value_name = "FILE.wav", required = true)]
+    pub(crate) recordings: Vec<PathBuf>,
+    /// Search with N beams; 1 is greedy
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
+    pub(crate) beam: usize,
+    /// Beam scores are divided by the length to this power
+    #[arg(long, value_name = "A", default_value_t = 1.0)]
+    pub(crate) length_penalty: f64,
+    /// Tokens of a transcript at most; by default what the model has positions for
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) max_new_tokens: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Score {
     /// The model directory
     #[arg(long, value_name = "DIR")]
@@ -275,6 +296,11 @@ const EXAMPLES: &[(&str, &str)] = &[
         "translate",
         "echo 'forty-two' | {} translate --model runs/quickstart/best\n  \
          {} translate --model opus-mt-en-fr --input en.txt --output fr.txt --beam 6",
+    ),
+    (
+        "transcribe",
+        "{} transcribe --model runs/tones/best call.wav\n  \
+         {} transcribe --model s2t-small-librispeech-asr --beam 8 --json a.wav b.wav",
     ),
     (
         "score",

@@ -60,6 +60,8 @@ pub(crate) enum CliError {
         line: usize,
         error: InferError,
     },
+    #[error("{path}: {error}")]
+    Recording { path: PathBuf, error: InferError },
     #[error("{path}, line {line}: no tab, expected a source, a tab and a target")]
     NoTab { path: PathBuf, line: usize },
     #[error("{path} has {found}, expected {expected}")]
@@ -118,10 +120,20 @@ impl CliError {
             Self::Data(error) => content_or_io(error.is_io()),
             Self::Hub(error) => content_or_io(error.is_io()),
             Self::Infer(InferError::NonFinite { .. })
+            | Self::Recording {
+                error: InferError::NonFinite { .. },
+                ..
+            }
             | Self::Line {
                 error: InferError::NonFinite { .. },
                 ..
             } => NUMERIC,
+            // The option is to blame, not the file.
+            Self::Recording {
+                error: InferError::Option { .. },
+                ..
+            } => USAGE,
+            Self::Recording { .. } => CONTENT,
             Self::Infer(_) | Self::Line { .. } => USAGE,
         }
     }

@@ -87,6 +87,7 @@ fn run<P: Platform>(
         Command::Train(options) => commands::train::run(options, &context()?),
         Command::Generate(options) => commands::generate::run(options, &context()?),
         Command::Translate(options) => commands::translate::run(options, &context()?),
+        Command::Transcribe(options) => commands::transcribe::run(options, &context()?),
         Command::Score(options) => commands::score::run(options, &context()?),
         Command::Forward(options) => commands::forward::run(options, &context()?),
         Command::Bench(Bench::Train(options)) => commands::bench::train(options, &context()?),

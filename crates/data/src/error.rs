@@ -114,6 +114,34 @@ pub enum DataError {
         /// How many lines it has.
         n_target_lines: usize,
     },
+    /// A recording that cannot be heard.
+    #[error("{}: {problem}", path.display())]
+    Wav {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// A line of transcripts has one column.
+    #[error("{}, line {line}: found {found:?}, expected `path TAB text`", path.display())]
+    NoTranscript {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// How the line begins.
+        found: String,
+    },
+    /// Neither transcripts nor folders of recordings.
+    #[error(
+        "no recordings in {}, expected lines of `path TAB text`, a folder with such a transcripts.tsv, or folders of WAV \
+         files, each called as what is said",
+        path.display()
+    )]
+    NoRecordings {
+        /// The file or folder.
+        path: PathBuf,
+    },
     /// A `tokenizer.json` that cannot be used; the source says why.
     #[error("cannot use the tokenizer {}", path.display())]
     TokenizerFile {

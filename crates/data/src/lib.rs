@@ -1,9 +1,10 @@
 //! Corpora and tokenizers: everything between a file a person has and the token ids a model wants.
 //!
 //! The crate sees no tensor. A [`TextCorpus`] is plain text for a language model, a [`PairCorpus`] sentences with
-//! their translations; [`number_words`] and [`cicero`] are corpora that need no file. A [`Tokenizer`] turns text into
-//! ids and back; what it saves is a `tokenizer.json` that any program built on Hugging Face's library loads. Whatever
-//! is wrong with a file is a [`DataError`] that says where.
+//! their translations, a [`SpeechCorpus`] recordings with what is said in them; [`number_words`], [`cicero`] and [`tones`]
+//! are corpora that need no file. A [`Tokenizer`] turns text into ids and back; what it saves is a `tokenizer.json` that
+//! any program built on Hugging Face's library loads. A [`FilterbankConfig`] turns sound into [`Frames`]. Whatever is wrong
+//! with a file is a [`DataError`] that says where.
 //!
 //! ```
 //! use hearth_data::{TextCorpus, Tokenizer, cicero};
@@ -23,6 +24,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod audio;
 mod embedded;
 mod error;
 mod parallel;
@@ -33,6 +35,9 @@ mod tokenizer;
 #[cfg(test)]
 mod shared;
 
+pub use audio::{
+    FilterbankConfig, Frames, Recording, SpeechCorpus, Utterance, read_wav, resample, tones,
+};
 pub use embedded::{cicero, number_words};
 pub use error::DataError;
 pub use parallel::{Pair, PairCorpus};

@@ -66,12 +66,8 @@ impl PairCorpus {
             (0.0..=1.0).contains(&fraction),
             "the validation fraction is {fraction}, expected 0 to 1"
         );
-        // The remainder, since sentences that differ in their last byte only share the upper bits of their hash.
-        const N_BUCKETS: u64 = 1_000_000;
-        self.pairs.into_iter().partition(|pair| {
-            let bucket = fnv_1a(pair.source.as_bytes()) % N_BUCKETS;
-            bucket as f64 >= fraction * N_BUCKETS as f64
-        })
+        let pairs = self.pairs.into_iter();
+        pairs.partition(|pair| !is_held_out(&pair.source, fraction))
     }
 
     fn read_columns(path: &Path) -> Result<Self, DataError> {
@@ -132,6 +128,14 @@ impl PairCorpus {
             target: target.into(),
         });
     }
+}
+
+/// Whether what is called so belongs to the `fraction` that is set aside.
+pub(crate) fn is_held_out(name: &str, fraction: f64) -> bool {
+    // The remainder, since names that differ in their last byte only share the upper bits of their hash.
+    const N_BUCKETS: u64 = 1_000_000;
+    let bucket = fnv_1a(name.as_bytes()) % N_BUCKETS;
+    (bucket as f64) < fraction * N_BUCKETS as f64
 }
 
 /// FNV-1a, 64 bits <http://www.isthe.com/chongo/tech/comp/fnv/>: `hash = (hash xor byte) * prime` for every byte.

@@ -3,9 +3,9 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::backend::Backend;
 use hearth_model::{
-    ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt, GptConfig,
-    PositionEncoding, RnnConfig, RnnLm, RnnLmConfig, StackConfig, Transformer, TransformerConfig,
-    materialise,
+    ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt, GptConfig, RnnConfig,
+    RnnLm, RnnLmConfig, SpeechToText, SpeechToTextConfig, StackConfig, Transformer,
+    TransformerConfig, materialise,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,8 @@ architectures! {
     EncoderDecoder(EncoderDecoder, EncoderDecoderConfig) = "encoder-decoder",
     /// A recurrent language model.
     RnnLm(RnnLm, RnnLmConfig) = "rnn-lm",
+    /// An encoder-decoder from frames of sound to tokens.
+    SpeechToText(SpeechToText, SpeechToTextConfig) = "speech-to-text",
 }
 
 impl ModelConfig {
@@ -128,6 +130,7 @@ impl ModelConfig {
             Self::Gpt(config) => config.tied,
             Self::Transformer(config) => config.tied,
             Self::RnnLm(config) => config.tied,
+            Self::SpeechToText(config) => config.tied,
             Self::EncoderDecoder(_) => false,
         }
     }
@@ -137,9 +140,14 @@ impl ModelConfig {
         let mut config = self.clone();
         // The one thing a skeleton computes, and no parameter.
         if let Some(embedding) = config.embedding_mut()
-            && embedding.positions == PositionEncoding::Sinusoidal
+            && embedding.positions.is_computed()
         {
             embedding.max_positions = 1;
+        }
+        if let Self::SpeechToText(config) = &mut config
+            && config.frames.positions.is_computed()
+        {
+            config.frames.max_positions = 1;
         }
         config.skeleton::<B>(device).parameters()
     }
@@ -149,6 +157,7 @@ impl ModelConfig {
             Self::Gpt(config) => Some(&config.embedding),
             Self::Transformer(config) => Some(&config.embedding),
             Self::RnnLm(config) => Some(&config.embedding),
+            Self::SpeechToText(config) => Some(&config.embedding),
             Self::EncoderDecoder(_) => None,
         }
     }
@@ -158,6 +167,7 @@ impl ModelConfig {
             Self::Gpt(config) => Some(&mut config.embedding),
             Self::Transformer(config) => Some(&mut config.embedding),
             Self::RnnLm(config) => Some(&mut config.embedding),
+            Self::SpeechToText(config) => Some(&mut config.embedding),
             Self::EncoderDecoder(_) => None,
         }
     }
@@ -172,6 +182,9 @@ impl ModelConfig {
             Self::EncoderDecoder(config) => {
                 vec![("encoder", &config.encoder), ("decoder", &config.decoder)]
             }
+            Self::SpeechToText(config) => {
+                vec![("encoder", &config.encoder), ("decoder", &config.decoder)]
+            }
             Self::RnnLm(_) => Vec::new(),
         }
     }
@@ -179,8 +192,8 @@ impl ModelConfig {
     /// The recurrent networks by name.
     pub(crate) fn rnns(&self) -> Vec<(&'static str, &RnnConfig)> {
         match self {
-            Self::Gpt(_) | Self::Transformer(_) | Self::EncoderDecoder(_) => Vec::new(),
             Self::RnnLm(config) => vec![("rnn", &config.rnn)],
+            _ => Vec::new(),
         }
     }
 }

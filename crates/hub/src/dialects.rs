@@ -10,6 +10,7 @@ mod hearth;
 mod llama;
 mod marian;
 mod rope;
+mod speech_to_text;
 mod torch_rnn_lm;
 mod torch_transformer;
 
@@ -35,6 +36,8 @@ pub enum Dialect {
     Mistral,
     /// Hugging Face's `MarianMTModel`.
     Marian,
+    /// Hugging Face's `Speech2TextForConditionalGeneration`.
+    SpeechToText,
     /// The state dict of `torch.nn.Transformer`.
     TorchTransformer,
     /// The state dict of an embedding, an LSTM or GRU, and a linear layer.
@@ -48,11 +51,12 @@ type Read = Result<(ModelConfig, SpecialTokens), HubError>;
 
 impl Dialect {
     /// All dialects, in the order in which [`Dialect::of`] tries them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Gpt2,
         Self::Llama,
         Self::Mistral,
         Self::Marian,
+        Self::SpeechToText,
         Self::TorchTransformer,
         Self::TorchRnnLm,
         Self::Hearth,
@@ -65,6 +69,7 @@ impl Dialect {
             Self::Llama => "llama",
             Self::Mistral => "mistral",
             Self::Marian => "marian",
+            Self::SpeechToText => "speech_to_text",
             Self::TorchTransformer => "torch-transformer",
             Self::TorchRnnLm => "torch-rnn-lm",
             Self::Hearth => "hearth",
@@ -113,6 +118,7 @@ impl Dialect {
             Self::Gpt2 => gpt2::express(exporter, config, special),
             Self::Llama | Self::Mistral => llama::express(exporter, config, special),
             Self::Marian => marian::express(exporter, config, special),
+            Self::SpeechToText => speech_to_text::express(exporter, config, special),
             Self::TorchTransformer => torch_transformer::express(exporter, config, special),
             Self::TorchRnnLm => torch_rnn_lm::express(exporter, config, special),
             Self::Hearth => hearth::express(config, special),
@@ -133,6 +139,7 @@ impl Dialect {
             Self::Gpt2 => gpt2::read(file),
             Self::Llama | Self::Mistral => llama::read(file, dialect),
             Self::Marian => marian::read(file),
+            Self::SpeechToText => speech_to_text::read(file),
             Self::TorchTransformer => torch_transformer::read(file),
             Self::TorchRnnLm => torch_rnn_lm::read(file),
             Self::Hearth => hearth::read(file),
@@ -146,6 +153,7 @@ impl Dialect {
             Self::Gpt2 => Some(&gpt2::NAMES),
             Self::Llama | Self::Mistral => Some(&llama::NAMES),
             Self::Marian => Some(&marian::NAMES),
+            Self::SpeechToText => Some(&speech_to_text::NAMES),
             Self::TorchTransformer => Some(&torch_transformer::NAMES),
             Self::TorchRnnLm => Some(&torch_rnn_lm::NAMES),
             Self::Hearth => None,

@@ -1,11 +1,12 @@
-//! A model directory: `config.json`, `model.safetensors`, and `tokenizer.json` where the model reads text.
+//! A model directory: `config.json`, `model.safetensors`, `tokenizer.json` where the model reads or writes text, and
+//! `preprocessor_config.json` where it reads sound.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use hearth_data::Tokenizer;
+use hearth_data::{FilterbankConfig, Tokenizer};
 
 use crate::atomic;
 use crate::config::{Model, ModelConfig};
@@ -13,6 +14,7 @@ use crate::config_file::ConfigFile;
 use crate::dialects::Dialect;
 use crate::differences::differences;
 use crate::error::HubError;
+use crate::features;
 use crate::limits;
 use crate::special::SpecialTokens;
 use crate::weights::{self, Plan, Source};
@@ -33,6 +35,8 @@ pub struct ModelDirectory<B: Backend> {
     pub model: Model<B>,
     /// Text to tokens and back; none for models of raw ids or vectors.
     pub tokenizer: Option<Tokenizer>,
+    /// How sound becomes frames, where the model reads sound.
+    pub features: Option<FilterbankConfig>,
 }
 
 impl<B: Backend> ModelDirectory<B> {
@@ -115,6 +119,9 @@ impl<B: Backend> ModelDirectory<B> {
         if let (Some(tokenizer), Some(vocab)) = (&self.tokenizer, self.config.vocab()) {
             check_vocabulary(tokenizer, vocab, dir, &config_path)?;
         }
+        if let Some(features) = &self.features {
+            features::check(features, &self.config, dir)?;
+        }
         self.check_model(dir)?;
 
         fs::write(&config_path, format!("{json:#}\n"))
@@ -125,6 +132,9 @@ impl<B: Backend> ModelDirectory<B> {
             tokenizer
                 .write(&path)
                 .map_err(|source| HubError::Tokenizer { path, source })?;
+        }
+        if let Some(features) = &self.features {
+            features::write(features, dir)?;
         }
         Ok(())
     }
@@ -161,6 +171,7 @@ struct Parts {
     special: SpecialTokens,
     dialect: Dialect,
     tokenizer: Option<Tokenizer>,
+    features: Option<FilterbankConfig>,
 }
 
 impl Parts {
@@ -179,6 +190,7 @@ impl Parts {
         check(&config, &special, &config_path)?;
         let beside = config_path.parent().unwrap_or(dir);
         let tokenizer = read_tokenizer(beside, &config_path, &config)?;
+        let features = features::read(beside, &config)?;
 
         // Nothing is allocated for what the config claims before the file is seen to hold it.
         let source = gguf.map_or_else(|| weights::open_source(dir), Ok)?;
@@ -190,6 +202,7 @@ impl Parts {
             special,
             dialect,
             tokenizer,
+            features,
         };
         Ok((parts, plan, source))
     }
@@ -206,6 +219,7 @@ impl Parts {
             dialect: self.dialect,
             model,
             tokenizer: self.tokenizer,
+            features: self.features,
         })
     }
 

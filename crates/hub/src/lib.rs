@@ -1,9 +1,10 @@
 //! Model directories and models: `config.json`, `model.safetensors` and `tokenizer.json` in, a
 //! [`hearth_model`] module out, and back.
 //!
-//! A [`Dialect`] is a way of writing the first two files: Hugging Face's `gpt2` and `marian`, PyTorch's
-//! `nn.Transformer`, or hearth's own for what none of them can say. Each is one file under `dialects`: the fields of
-//! its config, and beside them a table that maps its tensor names onto the parameters of our modules.
+//! A [`Dialect`] is a way of writing the first two files: Hugging Face's `gpt2`, `llama`, `mistral`, `marian` and
+//! `speech_to_text`, PyTorch's `nn.Transformer`, or hearth's own for what none of them can say. Each is one file under
+//! `dialects`: the fields of its config, and beside them a table that maps its tensor names onto the parameters of our
+//! modules.
 //!
 //! Files come from strangers. Nothing that a file claims is believed before it is checked against the file itself: a
 //! bad one is a [`HubError`] that names the file, the field or tensor, what was found and what was expected. A save
@@ -24,6 +25,7 @@
 //!     dialect: Dialect::of(&config),
 //!     special: SpecialTokens::default(),
 //!     tokenizer: None,
+//!     features: None,
 //!     config,
 //! };
 //! directory.save(&dir)?;
@@ -43,6 +45,7 @@ mod dialects;
 mod differences;
 mod directory;
 mod error;
+mod features;
 mod limits;
 mod names;
 mod parameters;

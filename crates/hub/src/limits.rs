@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hearth_model::PositionEncoding;
+use hearth_model::SpeechToTextConfig;
 
 use crate::config::ModelConfig;
 use crate::error::HubError;
@@ -31,6 +31,9 @@ const LAYERS: usize = 4096;
 /// The largest width, vocabulary or length, so that no product of two overflows.
 const SIZE: usize = i32::MAX as usize;
 
+/// The widest kernel, in frames.
+const KERNEL: usize = 1 << 16;
+
 /// The largest table of sinusoids, in numbers.
 const TABLE: u64 = 1 << 28;
 
@@ -53,6 +56,15 @@ pub(crate) fn check(config: &ModelConfig, path: &Path) -> Result<(), HubError> {
             embedding.max_positions,
             SIZE,
         )?;
+    }
+    if let ModelConfig::SpeechToText(SpeechToTextConfig { frames, .. }) = config {
+        at_most("the number of mels".into(), frames.n_mels, SIZE)?;
+        at_most("the convolutions' width".into(), frames.d_hidden, SIZE)?;
+        at_most("the frames' d_model".into(), frames.d_model, SIZE / 2)?;
+        let positions = frames.max_positions;
+        at_most("the number of source positions".into(), positions, SIZE)?;
+        let widest = frames.kernels.iter().copied().max().unwrap_or(1);
+        at_most("the width of a kernel".into(), widest, KERNEL)?;
     }
     for (name, rnn) in config.rnns() {
         at_most(format!("{name}.d_input"), rnn.d_input, SIZE)?;
@@ -101,17 +113,24 @@ pub(crate) fn check_table(
     n_weights: u64,
     path: &Path,
 ) -> Result<(), HubError> {
-    let Some(embedding) = config.embedding() else {
-        return Ok(());
+    let target = config.embedding();
+    let target = target.map(|table| (table.positions, table.max_positions, table.d_model));
+    let source = match config {
+        ModelConfig::SpeechToText(SpeechToTextConfig { frames, .. }) => {
+            Some((frames.positions, frames.max_positions, frames.d_model))
+        }
+        _ => None,
     };
-    if embedding.positions != PositionEncoding::Sinusoidal {
-        return Ok(());
-    }
-    let found = (embedding.max_positions as u64).saturating_mul(embedding.d_model as u64);
-    let limit = n_weights.saturating_mul(16).clamp(SMALL_TABLE, TABLE);
-    if found > limit {
-        let what = "the size (positions times d_model) of the table of sinusoids".into();
-        return Err(too_large(path, what, found, limit));
+    for (positions, max_positions, d_model) in target.into_iter().chain(source) {
+        if !positions.is_computed() {
+            continue;
+        }
+        let found = (max_positions as u64).saturating_mul(d_model as u64);
+        let limit = n_weights.saturating_mul(16).clamp(SMALL_TABLE, TABLE);
+        if found > limit {
+            let what = "the size (positions times d_model) of the table of sinusoids".into();
+            return Err(too_large(path, what, found, limit));
+        }
     }
     Ok(())
 }

@@ -32,6 +32,22 @@ pub enum InferError {
         /// The model's positions.
         max_positions: usize,
     },
+    /// A recording that is longer than what a model reads.
+    #[error("a recording has {found} frames, but the model reads at most {max_frames}: cut it")]
+    TooManyFrames {
+        /// Its frames.
+        found: usize,
+        /// The most frames.
+        max_frames: usize,
+    },
+    /// Frames of another width than the model's.
+    #[error("a frame has {found} mels, but the model reads {n_mels}")]
+    FrameWidth {
+        /// The numbers of a frame.
+        found: usize,
+        /// What the model reads.
+        n_mels: usize,
+    },
     /// A sequence without a token, where a model needs at least one.
     #[error("{what} {row} is empty, expected at least one token")]
     Empty {

@@ -1,8 +1,9 @@
 //! Writing with and scoring by any autoregressive model.
 //!
 //! There is one loop, [`decode`], over [`hearth_model::Autoregressive`]: greedy decoding, sampling and beam search differ
-//! only in how they choose. [`generate`] and [`translate`] feed it prompts and sources of different lengths as one batch;
-//! [`score_text`] and [`score_pairs`] say how likely given text is. A result does not depend on what else is in the batch.
+//! only in how they choose. [`generate`] and [`translate`] feed it prompts and sources of different lengths as one batch,
+//! [`transcribe`] feeds it sound; [`score_text`] and [`score_pairs`] say how likely given text is. A result does not
+//! depend on what else is in the batch (of sound: where no recording is padded).
 //!
 //! ```
 //! use burn_flex::Flex;
@@ -40,6 +41,7 @@ mod options;
 mod prompts;
 mod sampling;
 mod score;
+mod transcribe;
 
 pub use decode::{Prompts, decode};
 pub use error::InferError;
@@ -48,3 +50,4 @@ pub use options::{BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strat
 pub use prompts::{TokenSource, generate, translate};
 pub use sampling::Distribution;
 pub use score::{Score, ScoreWindow, TokenScores, score_pairs, score_text};
+pub use transcribe::transcribe;

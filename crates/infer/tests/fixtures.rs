@@ -1,11 +1,11 @@
 //! What Hugging Face transformers wrote with the same weights: greedy texts, 4-beam texts and their scores.
 
-use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, backend::Backend};
 use hearth_data::TokenId;
 use hearth_hub::{Model, ModelDirectory, read_tensors};
 use hearth_infer::{
     BeamSearch, DecodeOptions, Finish, Hypothesis, PairTokens, ScoreWindow, Strategy, TokenEvent,
-    generate, score_text, translate,
+    generate, score_text, transcribe, translate,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -130,6 +130,29 @@ fn marian_translates_what_hugging_face_does<B: Backend>() {
     assert_scores(&found, &reference.floats("beam4_score"));
 }
 
+fn speech_is_written_down_as_by_hugging_face<B: Backend>() {
+    let device = Default::default();
+    let directory = ModelDirectory::<B>::load(&fixture("speech-to-text"), &device);
+    let directory = directory.expect("a model");
+    let Model::SpeechToText(model) = directory.model else {
+        panic!("speech-to-text reads frames")
+    };
+    let start = directory.special.decoder_start.expect("a start token");
+    let reference = Reference::read("speech-to-text");
+    let frames = Tensor::from_data(reference.0["input_features"].clone(), &device);
+    let mask = Tensor::<B, 2, Int>::from_data(reference.0["attention_mask"].clone(), &device);
+    let expected = reference.rows("greedy");
+    let greedy = options(Strategy::Greedy, expected[0].len() - 1);
+    let hidden = Some(mask.equal_elem(0));
+    let found = transcribe(&model, frames, hidden, start, &greedy, &mut go_on).expect("texts");
+    // The first ends at once, and is filled up.
+    assert_eq!(
+        (&found[0][0].ids[..], found[0][0].finish),
+        (&[EOS][..], Finish::Eos)
+    );
+    assert_eq!(found[1][0].ids, expected[1][1..]);
+}
+
 macro_rules! on_both_backends {
     ($($test:ident),* $(,)?) => {
         mod flex {
@@ -144,4 +167,5 @@ macro_rules! on_both_backends {
 on_both_backends!(
     gpt2_writes_and_scores_what_hugging_face_does,
     marian_translates_what_hugging_face_does,
+    speech_is_written_down_as_by_hugging_face,
 );

@@ -7,7 +7,7 @@
 use crate::initialisation::{WeightInitialisers, linear};
 use crate::mask::Mask;
 use crate::rotary::Rotation;
-use crate::stack::StackConfig;
+use crate::stack_config::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::module::attention as fused_attention;

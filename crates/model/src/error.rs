@@ -39,6 +39,34 @@ pub enum ConfigError {
     /// A network that reads from the end cannot write.
     #[error("rnn.two_way is true, but a model that writes reads from the beginning only")]
     TwoWay,
+    /// Fairseq's frequencies go from a first to a last.
+    #[error(
+        "d_model {d_model} leaves fairseq's sinusoids one frequency, expected a width of at least 4"
+    )]
+    OneFrequency {
+        /// The width of the model.
+        d_model: usize,
+    },
+    /// The middle of a kernel stands on a frame.
+    #[error("a kernel of {kernel} frames has no middle, expected an odd width")]
+    EvenKernel {
+        /// Its width.
+        kernel: usize,
+    },
+    /// A gate takes half of the channels.
+    #[error("d_hidden {d_hidden} is odd, but gates take half of the channels")]
+    OddGate {
+        /// The width of the convolutions.
+        d_hidden: usize,
+    },
+    /// Each layer of a subsampling halves the frames.
+    #[error("kernels has {found} entries, expected 1 to {limit}")]
+    Kernels {
+        /// How many there are.
+        found: usize,
+        /// The most there may be.
+        limit: usize,
+    },
     /// Rotary positions turn channels in pairs.
     #[error("d_head {d_head} is odd, but rotary positions turn channels in pairs")]
     OddHead {

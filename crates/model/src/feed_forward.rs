@@ -3,7 +3,7 @@
 use crate::activation::Activation;
 use crate::attention::project;
 use crate::initialisation::{WeightInitialisers, linear};
-use crate::stack::StackConfig;
+use crate::stack_config::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Tensor, backend::Backend};

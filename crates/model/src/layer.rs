@@ -7,7 +7,7 @@ use crate::initialisation::WeightInitialisers;
 use crate::mask::Mask;
 use crate::norm::Norm;
 use crate::rotary::Rotation;
-use crate::stack::StackConfig;
+use crate::stack_config::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Tensor, backend::Backend};

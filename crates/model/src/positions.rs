@@ -20,6 +20,22 @@ pub enum PositionEncoding {
     /// Vaswani et al. 2017, §3.5. All sines come first, then all cosines, as in tensor2tensor and Marian; the paper
     /// interleaves them, which is the same up to a permutation of the channels.
     Sinusoidal,
+    /// The sinusoids of fairseq (Ott et al. 2019 <https://arxiv.org/abs/1904.01038>), which Speech2Text has: frequency `i`
+    /// of `n = d/2` is `10000^(-i/(n-1))`, so that the last one is exactly `1/10000`, and the first position is not 0.
+    Fairseq {
+        /// The number of the first position; in fairseq one more than the id of the padding token.
+        first: usize,
+    },
+}
+
+impl PositionEncoding {
+    /// Whether the vectors are computed, not learned: a table that no file of weights holds.
+    pub fn is_computed(self) -> bool {
+        match self {
+            Self::None | Self::Learned => false,
+            Self::Sinusoidal | Self::Fairseq { .. } => true,
+        }
+    }
 }
 
 /// Absolute positions, added to the token embeddings.
@@ -64,6 +80,9 @@ impl<B: Backend> Positions<B> {
             }
             PositionEncoding::Sinusoidal => {
                 (None, Some(sinusoids([max_positions, d_model], device)))
+            }
+            PositionEncoding::Fairseq { first } => {
+                (None, Some(fairseq(first, [max_positions, d_model], device)))
             }
         };
         Some(Self {
@@ -119,18 +138,46 @@ pub(crate) fn validate(
     d_model: usize,
 ) -> Result<(), ConfigError> {
     at_least_one("max_positions", max_positions)?;
-    if kind == PositionEncoding::Sinusoidal && d_model % 2 == 1 {
+    if kind.is_computed() && d_model % 2 == 1 {
         return Err(ConfigError::OddWidth { d_model });
     }
-    Ok(())
+    match kind {
+        PositionEncoding::Fairseq { .. } if d_model < 4 => {
+            Err(ConfigError::OneFrequency { d_model })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `[max_positions, d_model]`: sines in the first half of the channels, cosines in the second.
 fn sinusoids<B: Backend>([max_positions, d_model]: [usize; 2], device: &B::Device) -> Tensor<B, 2> {
-    let half = d_model / 2;
     let angle = |position: usize, i: usize| {
         position as f64 / 10_000f64.powf(2.0 * i as f64 / d_model as f64)
     };
+    table([max_positions, d_model], angle, device)
+}
+
+/// The same with fairseq's frequencies. They and the angles are rounded to single precision, as they are there: far out
+/// it matters.
+fn fairseq<B: Backend>(
+    first: usize,
+    [max_positions, d_model]: [usize; 2],
+    device: &B::Device,
+) -> Tensor<B, 2> {
+    let step = (10_000f64.ln() / (d_model as f64 / 2.0 - 1.0)) as f32;
+    let frequencies: Vec<f32> = (0..d_model / 2).map(|i| (i as f32 * -step).exp()).collect();
+    let angle = |position: usize, i: usize| {
+        f64::from((first.saturating_add(position)) as f32 * frequencies[i])
+    };
+    table([max_positions, d_model], angle, device)
+}
+
+fn table<B: Backend>(
+    [max_positions, d_model]: [usize; 2],
+    angle: impl Fn(usize, usize) -> f64,
+    device: &B::Device,
+) -> Tensor<B, 2> {
+    let half = d_model / 2;
     let mut values = Vec::with_capacity(max_positions * d_model);
     for position in 0..max_positions {
         values.extend((0..half).map(|i| angle(position, i).sin() as f32));
@@ -163,6 +210,21 @@ mod tests {
     fn position_one_of_width_four_is_what_the_paper_says() {
         let found = values(sinusoidal().forward(1, 1, &[0]));
         let expected = [1f64.sin(), 0.01f64.sin(), 1f64.cos(), 0.01f64.cos()];
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-7,
+                "{found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn fairseq_counts_from_its_first_position_and_ends_at_the_lowest_frequency() {
+        let scheme = Initialisation::Xavier.initialisers(4, 1);
+        let kind = PositionEncoding::Fairseq { first: 2 };
+        let positions = Positions::new(kind, [8, 4], &scheme, &Default::default());
+        let found = values(positions.expect("sinusoids").forward(1, 1, &[0]));
+        let expected = [3f64.sin(), 3e-4f64.sin(), 3f64.cos(), 3e-4f64.cos()];
         for (found, expected) in found.iter().zip(expected) {
             assert!(
                 (f64::from(*found) - expected).abs() < 1e-7,

@@ -7,7 +7,8 @@ use crate::gpt::same_width;
 use crate::initialisation::{Initialisation, materialise};
 use crate::mask::Mask;
 use crate::positions::PositionEncoding;
-use crate::stack::{Memory, Stack, StackConfig, StackSize, StackState};
+use crate::stack::{Stack, StackState};
+use crate::stack_config::{StackConfig, StackSize};
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
@@ -222,9 +223,25 @@ impl<B: Backend> EncoderDecoder<B> {
         target: Tensor<B, 3>,
         padding_mask: Option<Tensor<B, 2, Bool>>,
     ) -> Tensor<B, 3> {
+        let encoded = self.encode(source, padding_mask.clone());
+        self.write(encoded, target, padding_mask)
+    }
+
+    /// Reads what [`encode`](Self::encode) made and the target so far, which looks back causally.
+    ///
+    /// - `encoded`: `[batch, source_seq, d_model]`
+    /// - `target`: `[batch, target_seq, d_model]`
+    /// - `padding_mask`: `[batch, source_seq]`
+    /// - returns `[batch, target_seq, d_model]`
+    pub(crate) fn write(
+        &self,
+        encoded: Tensor<B, 3>,
+        target: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> Tensor<B, 3> {
         let [_, target_seq, _] = target.dims();
         let mask = Mask::causal(target_seq, target_seq, &target.device());
-        let memory = self.memory(source, padding_mask);
+        let memory = self.decoder.memory(encoded, padding_mask);
         self.decoder.forward(target, &mask, Some(&memory))
     }
 
@@ -237,17 +254,34 @@ impl<B: Backend> EncoderDecoder<B> {
         source: Tensor<B, 3>,
         padding_mask: Option<Tensor<B, 2, Bool>>,
     ) -> TransformerState<B> {
-        let ([batch, _, _], device) = (source.dims(), source.device());
-        let memory = self.memory(source, padding_mask);
+        let encoded = self.encode(source, padding_mask.clone());
+        self.start_from(encoded, padding_mask)
+    }
+
+    /// The state before the first position of the target, from what [`encode`](Self::encode) made.
+    pub(crate) fn start_from(
+        &self,
+        encoded: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> TransformerState<B> {
+        let ([batch, _, _], device) = (encoded.dims(), encoded.device());
+        let memory = self.decoder.memory(encoded, padding_mask);
         TransformerState {
             stack: self.decoder.start(&vec![0; batch], Some(memory)),
             device,
         }
     }
 
-    fn memory(&self, source: Tensor<B, 3>, padding_mask: Option<Tensor<B, 2, Bool>>) -> Memory<B> {
-        let encoded = self.encode(source, padding_mask.clone());
-        self.decoder.memory(encoded, padding_mask)
+    /// Feeds the decoder tokens of the target.
+    pub(crate) fn step(
+        &self,
+        embedding: &TokenEmbedding<B>,
+        tokens: Tensor<B, 2, Int>,
+        state: &mut TransformerState<B>,
+    ) -> Tensor<B, 3> {
+        let stack = &mut state.stack;
+        let x = embedding.forward(tokens, stack.n_past(), stack.n_hidden());
+        self.decoder.step(x, stack)
     }
 }
 
@@ -306,11 +340,7 @@ impl<B: Backend> Autoregressive<B> for Transformer<B> {
     type State = TransformerState<B>;
 
     fn decode(&self, tokens: Tensor<B, 2, Int>, state: &mut TransformerState<B>) -> Tensor<B, 3> {
-        let stack = &mut state.stack;
-        let x = self
-            .embedding
-            .forward(tokens, stack.n_past(), stack.n_hidden());
-        self.stacks.decoder.step(x, stack)
+        self.stacks.step(&self.embedding, tokens, state)
     }
 
     fn logits(&self, hidden: Tensor<B, 3>) -> Tensor<B, 3> {

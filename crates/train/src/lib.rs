@@ -14,6 +14,7 @@ mod plot;
 mod recipe;
 mod run;
 mod schedule;
+mod speech;
 mod timing;
 mod trainer;
 mod update;
@@ -21,7 +22,7 @@ mod update;
 pub use error::TrainError;
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package};
-pub use objectives::{LanguageModelling, Translation};
+pub use objectives::{LanguageModelling, SpeechRecognition, SpeechWeights, Translation};
 pub use optimizer::ParameterOptimizer;
 pub use plot::plot_losses;
 pub use recipe::{
@@ -30,5 +31,6 @@ pub use recipe::{
 };
 pub use run::{held_out_pairs, run};
 pub use schedule::Schedule;
+pub use speech::held_out_utterances;
 pub use timing::{Timing, time_steps};
 pub use trainer::{Event, Outcome, Progress};

@@ -3,7 +3,10 @@
 use crate::error::TrainError;
 use crate::objective::{Inner, Package};
 use crate::objectives::{LanguageModelling, Translation};
-use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe};
+use crate::recipe::{
+    Architecture, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe,
+};
+use crate::speech;
 use crate::trainer::{Card, Event, Outcome, Trainer};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
@@ -31,10 +34,11 @@ pub fn run<B: AutodiffBackend>(
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
     match recipe.model.architecture {
-        architecture if architecture.reads_text() => {
+        Architecture::Transformer => translation::<B>(recipe, folder, device, observer),
+        Architecture::SpeechToText => speech::run::<B>(recipe, folder, device, observer),
+        Architecture::Gpt | Architecture::Llama | Architecture::Lstm | Architecture::Gru => {
             language_modelling::<B>(recipe, folder, device, observer)
         }
-        _ => translation::<B>(recipe, folder, device, observer),
     }
 }
 
@@ -130,6 +134,7 @@ fn language_modelling<B: AutodiffBackend>(
         config,
         special,
         tokenizer,
+        features: None,
     };
     let windows = [training, validation];
     let place = (folder, device);
@@ -152,7 +157,7 @@ fn language_modelling<B: AutodiffBackend>(
             described,
             observer,
         ),
-        Model::Transformer(_) | Model::EncoderDecoder(_) => {
+        Model::Transformer(_) | Model::EncoderDecoder(_) | Model::SpeechToText(_) => {
             unreachable!("a recipe for text makes a language model")
         }
     }
@@ -245,6 +250,7 @@ fn translation<B: AutodiffBackend>(
             config,
             special,
             tokenizer,
+            features: None,
         },
         recipe: &recipe.train,
         folder,
@@ -283,7 +289,10 @@ fn encode_pairs(
 }
 
 /// The special tokens of a tokenizer for pairs. As in Marian, the decoder starts from the padding token.
-fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, TrainError> {
+pub(crate) fn pair_tokens(
+    tokenizer: &Tokenizer,
+    recipe: &Recipe,
+) -> Result<SpecialTokens, TrainError> {
     let need = |token: &'static str| -> Result<TokenId, RecipeError> {
         tokenizer
             .id(token)
@@ -309,7 +318,7 @@ fn pair_tokens(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<SpecialTokens, 
     })
 }
 
-fn train_bpe<'a>(
+pub(crate) fn train_bpe<'a>(
     texts: impl Iterator<Item = &'a str> + Send,
     recipe: &Recipe,
     special: SpecialScheme,
@@ -322,7 +331,7 @@ fn train_bpe<'a>(
     Ok(Tokenizer::train_bpe(texts, &options)?)
 }
 
-fn tokenizer_path(recipe: &Recipe) -> &Path {
+pub(crate) fn tokenizer_path(recipe: &Recipe) -> &Path {
     recipe
         .tokenizer
         .path
@@ -341,7 +350,7 @@ pub(crate) fn first_model<B: AutodiffBackend>(
 }
 
 /// Makes the run's folder and writes down what is run.
-fn prepare(folder: &Path, recipe: &Recipe) -> Result<(), TrainError> {
+pub(crate) fn prepare(folder: &Path, recipe: &Recipe) -> Result<(), TrainError> {
     let path = folder.join("config.toml");
     let error = |source| TrainError::File {
         action: "write",

@@ -2,16 +2,17 @@
 
 use crate::error::TrainError;
 use crate::objective::{Objective, Package};
-use crate::objectives::{LanguageModelling, Translation};
+use crate::objectives::{LanguageModelling, SpeechRecognition, SpeechWeights, Translation};
 use crate::recipe::{Recipe, RecipeError, TokenizerKind};
 use crate::run::{first_model, pairs_a_batch};
 use crate::update::Updater;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
-    BatchSize, PairBatches, PairIds, PairTokens, Stream, TextWindows, WindowShape, derive_seed,
+    BatchSize, PairBatches, PairIds, PairTokens, SpeechBatches, SpeechIds, Stream, TextWindows,
+    WindowShape, derive_seed,
 };
-use hearth_data::TokenId;
+use hearth_data::{Frames, TokenId};
 use hearth_hub::Model;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ impl Timing {
 
 /// Times `steps` steps of a recipe after `n_warm_up` that do not count. `observer` hears how many are done.
 ///
-/// The tokens are random: all of the recipe's shape. A text's windows are as long as the model's positions; pairs are as
+/// The tokens are random: all of the recipe's shape. A text's windows are as long as the model's positions; pairs and recordings are as
 /// long as half of them.
 ///
 /// # Errors
@@ -113,6 +114,35 @@ pub fn time_steps<B: AutodiffBackend>(
                 Translation::new(batches, validation, seed, label_smoothing, device.clone());
             time(objective, model, recipe, count, device, observer)
         }
+        Model::SpeechToText(model) => {
+            let n_frames = recipe.model.max_source_positions().saturating_mul(2);
+            let size = pairs_a_batch(&recipe.train);
+            let n_utterances = match size {
+                BatchSize::Pairs(n) => n,
+                BatchSize::Tokens(n) => n / n_frames + 1,
+            };
+            let length = (recipe.model.max_positions / 2).max(2);
+            let n_mels = recipe.model.n_mels();
+            let utterances = (0..n_utterances)
+                .map(|_| SpeechIds {
+                    frames: Frames {
+                        n_mels,
+                        values: random.frames(n_frames * n_mels),
+                    },
+                    target: random.draw(length),
+                })
+                .collect();
+            let tokens = PairTokens { start: 0, pad: 0 };
+            let batches = SpeechBatches::new(utterances, size, tokens).map_err(random_error)?;
+            let weights = SpeechWeights {
+                label_smoothing,
+                ctc: 0.0,
+            };
+            let validation = batches.clone();
+            let objective =
+                SpeechRecognition::new(batches, validation, seed, weights, device.clone());
+            time(objective, model, recipe, count, device, observer)
+        }
         Model::EncoderDecoder(_) => unreachable!("no recipe makes an encoder-decoder over vectors"),
     }
 }
@@ -149,6 +179,19 @@ impl RandomTokens {
         let tokens = (self.n_drawn..self.n_drawn + n as u64).map(token).collect();
         self.n_drawn += n as u64;
         tokens
+    }
+
+    /// Numbers from -1 to 1.
+    fn frames(&mut self, n: usize) -> Vec<f32> {
+        let number = |i| {
+            let bits = derive_seed(self.seed, Stream::Data, i) >> 40;
+            bits as f32 / (1 << 23) as f32 - 1.0
+        };
+        let numbers = (self.n_drawn..self.n_drawn + n as u64)
+            .map(number)
+            .collect();
+        self.n_drawn += n as u64;
+        numbers
     }
 }
 

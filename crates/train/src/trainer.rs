@@ -8,7 +8,7 @@ use crate::recipe::TrainRecipe;
 use crate::update::{Update, Updater};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use hearth_data::Tokenizer;
+use hearth_data::{FilterbankConfig, Tokenizer};
 use hearth_hub::{Dialect, ModelConfig, ModelDirectory, SpecialTokens};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -75,6 +75,8 @@ pub(crate) struct Card {
     pub(crate) config: ModelConfig,
     pub(crate) special: SpecialTokens,
     pub(crate) tokenizer: Tokenizer,
+    /// Where the model reads sound.
+    pub(crate) features: Option<FilterbankConfig>,
 }
 
 /// A run: an objective, what it is saved as, and where.
@@ -179,6 +181,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             dialect: Dialect::of(&self.card.config),
             model: self.objective.package(model.valid()),
             tokenizer: Some(self.card.tokenizer.clone()),
+            features: self.card.features.clone(),
         };
         Ok(directory.save(&self.folder.join(name))?)
     }

@@ -44,19 +44,15 @@ fn greedy(max_new_tokens: usize, eos: Vec<TokenId>) -> DecodeOptions {
 }
 
 /// The text is learnt by heart: behind its first words come the others.
-fn learns_a_text(model: &str) {
+fn learns_a_text(model: &str, steps: usize) {
     // One window of the model's 48 positions, and the token behind it.
     let text = "The quick brown fox jumps over a lazy dog; judge!";
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("text.txt");
     fs::write(&data, text).expect("a file");
     let run = folder.path().join("run");
-    let directory = learn(
-        model,
-        ["kind = \"characters\"", "steps = 60\nlr = 1e-2"],
-        &data,
-        &run,
-    );
+    let train = format!("steps = {steps}\nlr = 1e-2");
+    let directory = learn(model, ["kind = \"characters\"", &train], &data, &run);
     let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
     let ids = tokenizer.encode_plain(text).expect("known characters");
     let (prompt, rest) = ids[..48].split_at(12);
@@ -126,23 +122,29 @@ fn learns_pairs(model: &str) {
 
 #[test]
 fn a_gpt_learns() {
-    learns_a_text("architecture = \"gpt\"\nn_heads = 4");
+    learns_a_text("architecture = \"gpt\"\nn_heads = 4", 60);
 }
 
 #[test]
 fn a_llama_with_grouped_queries_and_a_window_learns() {
-    learns_a_text("architecture = \"llama\"\nn_heads = 4\nn_kv_heads = 2\nwindow = 16");
+    learns_a_text(
+        "architecture = \"llama\"\nn_heads = 4\nn_kv_heads = 2\nwindow = 16",
+        60,
+    );
 }
 
 #[test]
 fn a_gpt_that_sees_distances_alone_learns() {
-    learns_a_text("architecture = \"gpt\"\nn_heads = 4\npositions = \"alibi\"");
+    learns_a_text(
+        "architecture = \"gpt\"\nn_heads = 4\npositions = \"alibi\"",
+        60,
+    );
 }
 
 #[test]
 fn recurrent_networks_learn() {
-    learns_a_text("architecture = \"lstm\"");
-    learns_a_text("architecture = \"gru\"");
+    learns_a_text("architecture = \"lstm\"", 250);
+    learns_a_text("architecture = \"gru\"", 250);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use hearth_hub::{Model, read_tensors, write_tensors};
-use hearth_model::{Autoregressive, Conditional, LanguageModel};
+use hearth_model::{Autoregressive, Conditional, LanguageModel, SpeechToText};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,6 +62,15 @@ pub(super) fn forward<B: Backend>(
                 "logits",
                 model.forward(source, padding_mask, target).into_data(),
             ))
+        }
+        Model::SpeechToText(model) => {
+            let frames = inputs.frames(model, device)?;
+            let limits = (model.vocab(), model.max_positions());
+            let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
+            let [batch, n_frames, _] = frames.dims();
+            inputs.same_batch(batch, "decoder_input_ids", target.dims()[0])?;
+            let mask = inputs.padding_mask("attention_mask", [batch, n_frames], device)?;
+            Ok(("logits", model.forward(frames, mask, target).into_data()))
         }
         Model::EncoderDecoder(stacks) => {
             // torch.nn.Transformer: [seq, batch, d_model]
@@ -178,7 +187,7 @@ impl<'a> Inputs<'a> {
         let data = self.get(name, 2)?;
         if data.shape.to_vec() != shape {
             let problem = format!(
-                "its shape is {:?}, expected {shape:?} as input_ids has",
+                "its shape is {:?}, expected {shape:?} as the input has",
                 data.shape.to_vec()
             );
             return Err(self.error(name, problem));
@@ -204,6 +213,22 @@ impl<'a> Inputs<'a> {
             return Err(self.error(name, problem));
         }
         Ok(Tensor::from_data(data.clone().convert::<f32>(), device))
+    }
+
+    /// `[batch, n_frames, n_mels]`, no more frames than the model can read.
+    pub(super) fn frames<B: Backend>(
+        &self,
+        model: &SpeechToText<B>,
+        device: &B::Device,
+    ) -> Result<Tensor<B, 3>, CliError> {
+        let name = "input_features";
+        let frames = self.vectors::<B>(name, model.n_mels(), device)?;
+        let ([_, found, _], limit) = (frames.dims(), model.max_source_positions());
+        if found > limit {
+            let problem = format!("{found} frames a row, but the model reads at most {limit}");
+            return Err(self.error(name, problem));
+        }
+        Ok(frames)
     }
 
     fn same_batch(&self, expected: usize, name: &str, found: usize) -> Result<(), CliError> {

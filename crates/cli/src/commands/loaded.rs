@@ -4,10 +4,10 @@ use crate::Context;
 use crate::error::CliError;
 use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
-use hearth_data::{TokenId, Tokenizer};
+use hearth_data::{FilterbankConfig, TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
 use hearth_infer::PairTokens;
-use hearth_model::{Gpt, RnnLm, Transformer};
+use hearth_model::{Gpt, RnnLm, SpeechToText, Transformer};
 use std::path::{Path, PathBuf};
 
 /// A model and where it came from.
@@ -34,7 +34,9 @@ impl<B: Backend> Loaded<B> {
             Model::Gpt(gpt) => Ok(Writer::Gpt(gpt)),
             Model::RnnLm(rnn) => Ok(Writer::RnnLm(rnn)),
             Model::Transformer(model) => Ok(Writer::Transformer(model, self.source_tokens()?)),
-            Model::EncoderDecoder(_) => Err(self.wrong_model(command, "a model over tokens")),
+            Model::EncoderDecoder(_) | Model::SpeechToText(_) => {
+                Err(self.wrong_model(command, "a model over tokens"))
+            }
         }
     }
 
@@ -49,6 +51,30 @@ impl<B: Backend> Loaded<B> {
                 Err(self.wrong_model(command, "an encoder-decoder"))
             }
         }
+    }
+
+    /// The model as one that reads speech, and the token that its texts begin behind.
+    pub(crate) fn speech(
+        &self,
+        command: &'static str,
+    ) -> Result<(&SpeechToText<B>, TokenId), CliError> {
+        let Model::SpeechToText(model) = &self.directory.model else {
+            return Err(self.wrong_model(command, "a model that reads speech"));
+        };
+        let special = &self.directory.special;
+        let start = special.decoder_start.or(special.bos);
+        let start = start.ok_or_else(|| CliError::NoToken {
+            path: self.path.clone(),
+            token: "decoder_start_token_id",
+            what: "a text begins behind it",
+        })?;
+        Ok((model, start))
+    }
+
+    /// How the model wants its sound.
+    pub(crate) fn features(&self, n_mels: usize) -> FilterbankConfig {
+        let default = || FilterbankConfig::with_mels(n_mels);
+        self.directory.features.clone().unwrap_or_else(default)
     }
 
     /// The tokenizer, without which `what` cannot be done.

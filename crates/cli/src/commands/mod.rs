@@ -12,6 +12,7 @@ pub(crate) mod plot;
 pub(crate) mod quickstart;
 pub(crate) mod score;
 pub(crate) mod train;
+pub(crate) mod transcribe;
 pub(crate) mod translate;
 
 mod loaded;

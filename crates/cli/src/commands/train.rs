@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::platform::Platform;
 use crate::progress::readable;
 use crate::{Context, called};
-use hearth_train::Recipe;
+use hearth_train::{Architecture, Recipe};
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
@@ -35,13 +35,13 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         describe(&outcome)
     ));
     let (program, model) = (called::<P>(), folder.join("best"));
-    let next = if recipe.model.architecture.reads_text() {
-        format!(
-            "{program} generate --model {} --prompt '…'",
-            model.display()
-        )
-    } else {
-        format!("echo '…' | {program} translate --model {}", model.display())
+    let model = model.display();
+    let next = match recipe.model.architecture {
+        Architecture::Transformer => format!("echo '…' | {program} translate --model {model}"),
+        Architecture::SpeechToText => format!("{program} transcribe --model {model} FILE.wav"),
+        Architecture::Gpt | Architecture::Llama | Architecture::Lstm | Architecture::Gru => {
+            format!("{program} generate --model {model} --prompt '…'")
+        }
     };
     console.say(format!("next: {next}"));
     if console.json {

@@ -1,7 +1,7 @@
 //! Whatever a user gets wrong: the exit code, a message that names it, and nothing on standard output.
 
 use super::program::{Program, text, words};
-use super::{bad_files, bad_models, bad_options, fixture, trained};
+use super::{bad_files, bad_models, bad_options, fixture, trained, transcribe};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +22,7 @@ pub(crate) struct Workshop<'a> {
     pub(crate) gpt: String,
     pub(crate) transformer: String,
     pub(crate) gpt2: String,
+    pub(crate) speech: String,
     pub(crate) mistakes: Vec<Mistake>,
 }
 
@@ -84,6 +85,7 @@ pub(crate) fn what_a_user_gets_wrong_is_named_with_its_exit_code(program: Progra
         gpt: best(trained::gpt(program)),
         transformer: best(trained::transformer(program)),
         gpt2: text(&fixture("gpt2")).to_owned(),
+        speech: best(trained::speech(program)),
         mistakes: Vec::new(),
     };
     bad_files::recipes(&mut workshop);
@@ -92,6 +94,7 @@ pub(crate) fn what_a_user_gets_wrong_is_named_with_its_exit_code(program: Progra
     bad_models::tensors(&mut workshop);
     bad_models::makers(&mut workshop);
     bad_files::texts(&mut workshop);
+    transcribe::recordings(&mut workshop);
     bad_files::outputs(&mut workshop);
     bad_options::prompts(&mut workshop);
     bad_options::decoding(&mut workshop);

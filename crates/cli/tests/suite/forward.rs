@@ -12,6 +12,7 @@ pub(crate) fn the_outputs_are_those_of_the_libraries_that_saved_the_models(progr
     let models = [
         ("gpt2", "logits"),
         ("marian", "logits"),
+        ("speech-to-text", "logits"),
         ("torch-transformer", "output"),
     ];
     for (model, name) in models {

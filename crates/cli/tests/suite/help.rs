@@ -2,11 +2,12 @@
 
 use super::program::Program;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "quickstart",
     "train",
     "generate",
     "translate",
+    "transcribe",
     "score",
     "forward",
     "inspect",

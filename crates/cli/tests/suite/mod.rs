@@ -17,6 +17,7 @@ pub(crate) mod score;
 pub(crate) mod tensors;
 pub(crate) mod train;
 pub(crate) mod trained;
+pub(crate) mod transcribe;
 pub(crate) mod translate;
 
 use std::path::{Path, PathBuf};
@@ -79,6 +80,10 @@ macro_rules! tests {
             translate {
                 every_line_has_its_translation_even_an_empty_one,
                 the_size_of_a_batch_changes_nothing,
+            }
+            transcribe {
+                a_recording_is_written_down_in_text_and_in_json,
+                a_rate_and_channels_of_its_own_change_little,
             }
             bench {
                 training_steps_are_timed_without_data,

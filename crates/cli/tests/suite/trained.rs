@@ -1,4 +1,4 @@
-//! Two tiny models that the tests share: a run of each architecture, trained once a test binary.
+//! Tiny models that the tests share: a run of each architecture, trained once a test binary.
 
 use super::program::{Program, text};
 use std::fs;
@@ -49,6 +49,29 @@ pub(crate) fn transformer(program: Program) -> &'static Trained {
         let data = folder.join("pairs.tsv");
         fs::write(&data, pairs()).expect("a file");
         train(program, &folder, data, &recipe("transformer"))
+    })
+}
+
+/// A model of speech, on tones.
+pub(crate) fn speech(program: Program) -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let folder = lasting_folder(program);
+        let data = "[data]\nembedded = \"tones\"\nn_utterances = 40\n";
+        let recipe = recipe("speech-to-text").replace("[data]\n", data);
+        let recipe = recipe.replace("[data]", "n_mels = 8\nmax_source_positions = 64\n\n[data]");
+        let recipe = format!("{recipe}ctc_weight = 0.3\n");
+        let (path, run) = (folder.join("tiny.toml"), folder.join("run"));
+        fs::write(&path, recipe).expect("a file");
+        let arguments = ["train", "--json", "--config", text(&path), "--out"];
+        let finished = program.run(arguments.into_iter().chain([text(&run)]));
+        let finished = finished.success();
+        Trained {
+            run,
+            data: PathBuf::new(),
+            stdout: finished.stdout,
+            stderr: finished.stderr,
+        }
     })
 }
 

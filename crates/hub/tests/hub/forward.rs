@@ -42,6 +42,19 @@ fn marian<B: Backend>() -> f32 {
     max_difference(logits, reference.floats("logits"))
 }
 
+fn speech_to_text<B: Backend>() -> f32 {
+    let Model::SpeechToText(model) = load::<B>("speech-to-text") else {
+        panic!("speech-to-text reads frames");
+    };
+    let reference = Reference::of("speech-to-text");
+    let logits = model.forward(
+        reference.floats("input_features"),
+        Some(reference.padding_mask("attention_mask")),
+        reference.ids("decoder_input_ids"),
+    );
+    max_difference(logits, reference.floats("logits"))
+}
+
 fn torch_transformer<B: Backend>() -> f32 {
     let Model::EncoderDecoder(model) = load::<B>("torch-transformer") else {
         panic!("torch.nn.Transformer is an encoder-decoder over vectors");
@@ -72,6 +85,12 @@ fn language_models_compute_the_logits_of_their_libraries() {
 fn marian_computes_the_logits_of_hugging_face() {
     check(marian::<Flex>());
     check(marian::<NdArray>());
+}
+
+#[test]
+fn speech_to_text_computes_the_logits_of_hugging_face() {
+    check(speech_to_text::<Flex>());
+    check(speech_to_text::<NdArray>());
 }
 
 #[test]

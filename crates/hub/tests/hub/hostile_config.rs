@@ -19,7 +19,7 @@ fn a_config_that_is_no_config_is_refused() {
         ("null", "null, expected a JSON object"),
         ("3", "3, expected a JSON object"),
         ("{}", "missing field `model_type`"),
-        (r#"{"model_type": null}"#, "null, expected one of gpt2, llama, mistral, marian, torch-transformer, torch-rnn-lm, hearth"),
+        (r#"{"model_type": null}"#, "null, expected one of gpt2, llama, mistral, marian, speech_to_text, torch-transformer, torch-rnn-lm, hearth"),
         (r#"{"model_type": 7}"#, "7, expected one of"),
         (r#"{"model_type": {"a": 1}}"#, "an object, expected one of"),
         (r#"{"model_type": "bloom"}"#, r#""bloom", expected one of gpt2"#),
@@ -72,6 +72,10 @@ fn a_field_that_cannot_be_used_is_named() {
         ("marian", "decoder_vocab_size", json!(98), "98, expected 97"),
         ("marian", "normalize_before", json!(true), "true, expected false"),
         ("marian", "activation_function", json!("tanh"), r#""tanh", expected one of"#),
+        ("speech-to-text", "input_channels", json!(2), "2, expected 1"),
+        ("speech-to-text", "num_conv_layers", json!(3), "3, expected 2"),
+        ("speech-to-text", "conv_kernel_sizes", json!("5,5"), "invalid type: string"),
+        ("speech-to-text", "activation_function", json!("tanh"), r#""tanh", expected one of"#),
         ("torch-transformer", "activation", json!("silu"), "expected one of relu, gelu"),
         ("torch-transformer", "bias", json!(false), "false, expected true"),
         // Beyond the vocabulary.
@@ -100,6 +104,11 @@ fn numbers_that_fit_no_model_are_refused() {
         ("marian", "d_model", json!(49), "d_model 49"),
         ("marian", "vocab_size", json!(0), "expected 0"),
         ("torch-transformer", "dim_feedforward", json!(0), "d_ff is 0"),
+        ("speech-to-text", "conv_kernel_sizes", json!([5, 4]), "a kernel of 4 frames has no middle"),
+        ("speech-to-text", "conv_channels", json!(33), "d_hidden 33 is odd"),
+        ("speech-to-text", "conv_channels", json!(0), "d_hidden / 2 is 0"),
+        ("speech-to-text", "max_source_positions", json!(0), "max_positions is 0"),
+        ("speech-to-text", "input_feat_per_channel", json!(0), "n_mels is 0"),
     ];
     for (fixture, field, value, expected) in cases {
         let copy = Copy::of(fixture);
@@ -128,6 +137,10 @@ fn a_claim_of_a_huge_model_is_refused_before_it_is_believed() {
         ("marian", "d_model", large.clone(), "config.json", "128000000000, expected at most 16777216"),
         ("marian", "encoder_layers", huge.clone(), "config.json", "the encoder's number of layers"),
         ("marian", "max_position_embeddings", large.clone(), "config.json", "96000000000, expected at most 16777216"),
+        ("speech-to-text", "max_target_positions", large.clone(), "config.json", "96000000000, expected at most 16777216"),
+        ("speech-to-text", "max_source_positions", huge.clone(), "config.json", "expected at most 2147483647"),
+        ("speech-to-text", "conv_channels", large.clone(), "model.safetensors", "expected [2000000000, 40, 5]"),
+        ("speech-to-text", "conv_kernel_sizes", json!([5, 99_999_999_999u64]), "config.json", "expected at most 65536"),
         ("torch-transformer", "num_decoder_layers", huge, "config.json", "the decoder's number of layers"),
         ("torch-transformer", "dim_feedforward", large, "model.safetensors", "2000000000"),
     ];

@@ -1,6 +1,7 @@
 //! What the crate promises, on directories that Hugging Face transformers and PyTorch wrote (`tests/fixtures`), and on
 //! damaged copies of them.
 
+mod features;
 mod forward;
 #[path = "../gguf/mod.rs"]
 mod gguf;

@@ -6,7 +6,8 @@ use burn_flex::Flex;
 use hearth_data::Tokenizer;
 use hearth_hub::{Dialect, HubError, ModelConfig, ModelDirectory, SpecialTokens, read_tensors};
 use hearth_model::{
-    Activation, EncoderDecoderConfig, GptConfig, NormPlacement, StackSize, TransformerConfig,
+    Activation, EncoderDecoderConfig, GptConfig, NormPlacement, PositionEncoding,
+    SpeechToTextConfig, StackSize, TransformerConfig,
 };
 
 use crate::support::{Copy, FIXTURES, bits, fixture};
@@ -21,6 +22,7 @@ fn fresh(config: ModelConfig) -> ModelDirectory<Flex> {
         dialect: Dialect::of(&config),
         special: SpecialTokens::default(),
         tokenizer: None,
+        features: None,
         config,
     }
 }
@@ -59,7 +61,7 @@ fn a_saved_fixture_has_the_same_tensors_as_the_other_librarys_file() {
 
 #[test]
 fn every_field_that_is_written_says_what_hugging_face_wrote() {
-    for name in ["gpt2", "marian"] {
+    for name in ["gpt2", "marian", "speech-to-text"] {
         let directory = load(&fixture(name));
         let ours = directory
             .dialect
@@ -122,6 +124,43 @@ fn what_a_dialect_cannot_say_is_named() {
     assert_eq!((dialect, field.as_str()), ("marian", "encoder.norm"));
 }
 
+/// What Speech2Text has no words for: a head for the encoder too, and one of the decoder's own.
+fn both_heads() -> SpeechToTextConfig {
+    SpeechToTextConfig {
+        ctc: true,
+        tied: false,
+        ..SpeechToTextConfig::tiny(7)
+    }
+}
+
+#[test]
+fn speech_positions_count_from_the_padding_token() {
+    let of = |pad: u32| {
+        let copy = Copy::of("speech-to-text");
+        copy.set("pad_token_id", serde_json::json!(pad));
+        let directory = load(&copy.dir);
+        let ModelConfig::SpeechToText(config) = &directory.config else {
+            panic!("it reads frames");
+        };
+        let (config, special) = (config.clone(), directory.special);
+        (config, special)
+    };
+    let from = |first| PositionEncoding::Fairseq { first };
+    let (none, special) = of(0);
+    assert_eq!(none.frames.positions, PositionEncoding::None);
+    assert_eq!(none.embedding.positions, from(1));
+    let (two, _) = of(1);
+    assert_eq!(two.frames.positions, from(2));
+    assert_eq!(two.embedding.positions, from(2));
+
+    // The token and the positions must say the same.
+    let error = Dialect::SpeechToText.express(&ModelConfig::SpeechToText(two), &special);
+    let Err(HubError::Inexpressible { field, .. }) = error else {
+        panic!("positions from 2 on are not those of a padding token 0: {error:?}");
+    };
+    assert_eq!(field, "pad_token_id");
+}
+
 #[test]
 fn the_outside_dialect_that_can_say_it_is_preferred() {
     let size = StackSize {
@@ -146,6 +185,11 @@ fn the_outside_dialect_that_can_say_it_is_preferred() {
             Dialect::TorchTransformer,
         ),
         (ModelConfig::EncoderDecoder(gelu), Dialect::Hearth),
+        (
+            ModelConfig::SpeechToText(SpeechToTextConfig::tiny(7)),
+            Dialect::SpeechToText,
+        ),
+        (ModelConfig::SpeechToText(both_heads()), Dialect::Hearth),
     ] {
         assert_eq!(Dialect::of(&config), expected, "{config:?}");
     }
@@ -174,6 +218,8 @@ fn every_fresh_model_comes_back_in_every_dialect_that_can_say_it() {
         ModelConfig::Transformer(TransformerConfig::tiny(7)),
         ModelConfig::Transformer(bare),
         ModelConfig::EncoderDecoder(before),
+        ModelConfig::SpeechToText(SpeechToTextConfig::tiny(7)),
+        ModelConfig::SpeechToText(both_heads()),
     ] {
         let mut first = fresh(config);
         for dialect in Dialect::ALL {
@@ -193,7 +239,7 @@ fn every_fresh_model_comes_back_in_every_dialect_that_can_say_it() {
             n_saved += 1;
         }
     }
-    assert_eq!(n_saved, 9);
+    assert_eq!(n_saved, 12);
 }
 
 #[test]

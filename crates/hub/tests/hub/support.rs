@@ -13,7 +13,7 @@ use hearth_hub::{HubError, Model, ModelDirectory, read_tensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) const FIXTURES: [&str; 7] = [
+pub(crate) const FIXTURES: [&str; 8] = [
     "gpt2",
     "llama",
     "mistral",
@@ -21,6 +21,7 @@ pub(crate) const FIXTURES: [&str; 7] = [
     "torch-transformer",
     "torch-lstm-lm",
     "torch-gru-lm",
+    "speech-to-text",
 ];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {

@@ -3,5 +3,6 @@
 mod batching;
 mod scoring;
 mod search;
+mod speech;
 mod stepping;
 mod support;

@@ -4,7 +4,10 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use hearth_infer::{DecodeOptions, Hypothesis, InferError, PairTokens, Strategy, TokenEvent};
-use hearth_model::{Autoregressive, DecodingState, Gpt, GptConfig, Transformer, TransformerConfig};
+use hearth_model::{
+    Autoregressive, DecodingState, Gpt, GptConfig, SpeechToText, SpeechToTextConfig, Transformer,
+    TransformerConfig,
+};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 use std::ops::ControlFlow;
@@ -57,6 +60,21 @@ pub(crate) fn gpt<B: Backend>(seed: u64) -> Gpt<B> {
 pub(crate) fn transformer<B: Backend>(seed: u64) -> Transformer<B> {
     let model = TransformerConfig::tiny(VOCAB).init(&Default::default());
     model.map(&mut Redraw(ChaCha8Rng::seed_from_u64(seed)))
+}
+
+pub(crate) fn speech<B: Backend>(seed: u64) -> SpeechToText<B> {
+    let model = SpeechToTextConfig::tiny(VOCAB).init(&Default::default());
+    model.map(&mut Redraw(ChaCha8Rng::seed_from_u64(seed)))
+}
+
+/// - returns `[1, n_frames, n_mels]` for [`speech`]
+pub(crate) fn frames<B: Backend>(seed: u64, n_frames: usize) -> Tensor<B, 3> {
+    let mut stream = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..8 * n_frames).map(|_| number(&mut stream)).collect();
+    Tensor::from_data(
+        TensorData::new(values, [1, n_frames, 8]),
+        &Default::default(),
+    )
 }
 
 /// - returns `[1, seq]`

@@ -2,6 +2,7 @@
 
 mod model;
 mod read;
+mod speech;
 
 pub use model::{Architecture, ModelRecipe, PositionKind};
 pub use read::RecipeError;
@@ -32,6 +33,8 @@ pub enum EmbeddedCorpus {
     NumberWords,
     /// Cicero, De finibus bonorum et malorum, book one.
     Cicero,
+    /// Words that are tones.
+    Tones,
 }
 
 /// Where the data comes from.
@@ -39,13 +42,17 @@ pub enum EmbeddedCorpus {
 #[serde(deny_unknown_fields, default)]
 pub struct DataRecipe {
     /// Files, plain or gzipped: texts to be joined (gpt); one of tab-separated pairs, or two of parallel lines
-    /// (transformer).
+    /// (transformer); one file of transcripts, or a folder of recordings (speech-to-text).
     pub paths: Vec<PathBuf>,
     /// A corpus that needs no file, instead of `paths`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedded: Option<EmbeddedCorpus>,
     /// For `number-words`: the numbers are `0..n_numbers`.
     pub n_numbers: u32,
+    /// For `tones`: how many utterances.
+    pub n_utterances: usize,
+    /// For recordings: samples a second that they are brought to.
+    pub sample_rate: u32,
     /// Files to validate on, of the same form; where empty, a part of the data is kept back.
     pub validation_paths: Vec<PathBuf>,
     /// The part kept back: the end of a text, or the pairs whose source sentence hashes into it.
@@ -60,6 +67,8 @@ impl Default for DataRecipe {
             paths: Vec::new(),
             embedded: None,
             n_numbers: 10_000,
+            n_utterances: 500,
+            sample_rate: 16_000,
             validation_paths: Vec::new(),
             validation_fraction: 0.1,
             swap: false,
@@ -164,6 +173,8 @@ pub struct TrainRecipe {
     pub clip_norm: f64,
     /// The share of the target's probability that is spread over the vocabulary.
     pub label_smoothing: f64,
+    /// For speech-to-text: the share of the loss that is the encoder's own, by CTC.
+    pub ctc_weight: f64,
     /// Steps between validations; there is one more at the end.
     pub validate_every: u64,
     /// Steps between lines of `metrics.jsonl`.
@@ -190,6 +201,7 @@ impl Default for TrainRecipe {
             momentum: 0.9,
             clip_norm: 1.0,
             label_smoothing: 0.0,
+            ctc_weight: 0.0,
             validate_every: 250,
             log_every: 10,
             seed: 1337,

@@ -1,10 +1,12 @@
 //! The `[model]` section: sizes, and choices whose defaults are the architecture's own.
 
+use super::EmbeddedCorpus;
 use hearth_hub::ModelConfig;
 use hearth_model::{
-    Activation, Biases, ConfigError, EmbeddingConfig, GptConfig, Initialisation, NormKind,
-    NormPlacement, PositionEncoding, RelativePositions, RnnKind, RnnLmConfig, RnnSize,
-    RotaryConfig, StackConfig, StackSize, TransformerConfig,
+    Activation, Biases, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig,
+    Initialisation, NormKind, NormPlacement, PositionEncoding, RelativePositions, RnnKind,
+    RnnLmConfig, RnnSize, RotaryConfig, SpeechToTextConfig, StackConfig, StackSize,
+    TransformerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,24 @@ pub enum Architecture {
     Gru,
     /// Encoder-decoder, on pairs.
     Transformer,
+    /// Encoder-decoder, on recordings with their transcripts.
+    SpeechToText,
+}
+
+impl Architecture {
+    /// The corpus it can be trained on without a file, and how an error says so.
+    pub(super) fn embedded(self) -> (EmbeddedCorpus, &'static str) {
+        match self {
+            Self::Gpt | Self::Llama | Self::Lstm | Self::Gru => {
+                (EmbeddedCorpus::Cicero, "cicero for a model of text")
+            }
+            Self::Transformer => (
+                EmbeddedCorpus::NumberWords,
+                "number-words for a transformer",
+            ),
+            Self::SpeechToText => (EmbeddedCorpus::Tones, "tones for a speech-to-text model"),
+        }
+    }
 }
 
 impl Architecture {
@@ -30,11 +50,11 @@ impl Architecture {
         !matches!(self, Self::Lstm | Self::Gru)
     }
 
-    /// Whether it is trained on text; else on pairs.
+    /// Whether it is trained on text alone.
     pub fn reads_text(self) -> bool {
         match self {
             Self::Gpt | Self::Llama | Self::Lstm | Self::Gru => true,
-            Self::Transformer => false,
+            Self::Transformer | Self::SpeechToText => false,
         }
     }
 }
@@ -120,6 +140,12 @@ pub struct ModelRecipe {
     /// PositionKind: learned for gpt, rotary for llama, sinusoidal for transformer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<PositionKind>,
+    /// For speech-to-text: bands of the spectrogram that is read; 80 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_mels: Option<usize>,
+    /// For speech-to-text: the longest source, in vectors, each of four frames of 10 ms; 1500 (a minute) if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_source_positions: Option<usize>,
     /// Whether the head shares the embedding's matrix; yes if not given.
     #[serde(default = "yes")]
     pub tied: bool,
@@ -174,6 +200,25 @@ impl ModelRecipe {
                     initialisation: Initialisation::Xavier,
                 })
             }
+            Architecture::SpeechToText => {
+                let positions = [self.max_source_positions(), self.max_positions];
+                let default =
+                    SpeechToTextConfig::speech2text(vocab, self.n_mels(), positions, size);
+                ModelConfig::SpeechToText(SpeechToTextConfig {
+                    frames: FrameEmbeddingConfig {
+                        positions: self.stem_positions(default.frames.positions),
+                        // Features have a variance of one: scaled, they would drown their positions.
+                        scale: false,
+                        dropout: self.dropout,
+                        ..default.frames
+                    },
+                    embedding: self.embedding(default.embedding),
+                    encoder: self.stack(default.encoder),
+                    decoder: self.stack(default.decoder),
+                    tied: self.tied,
+                    ..default
+                })
+            }
         };
         config.validate()?;
         Ok(config)
@@ -212,12 +257,23 @@ impl ModelRecipe {
         config
     }
 
+    /// Bands of the spectrogram that is read.
+    pub(crate) fn n_mels(&self) -> usize {
+        self.n_mels.unwrap_or(80)
+    }
+
+    /// The longest source, in vectors.
+    pub(crate) fn max_source_positions(&self) -> usize {
+        self.max_source_positions.unwrap_or(1500)
+    }
+
+    fn stem_positions(&self, default: PositionEncoding) -> PositionEncoding {
+        self.positions.map_or(default, |kind| kind.parts().0)
+    }
+
     fn embedding(&self, default: EmbeddingConfig) -> EmbeddingConfig {
         EmbeddingConfig {
-            positions: match self.positions {
-                Some(positions) => positions.parts().0,
-                None => default.positions,
-            },
+            positions: self.stem_positions(default.positions),
             dropout: self.dropout,
             ..default
         }

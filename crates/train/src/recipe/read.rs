@@ -1,6 +1,6 @@
 //! Reading a recipe: the file, then what `--set` and `--data` change, then the checks.
 
-use super::{EmbeddedCorpus, Recipe, TokenizerKind};
+use super::{Recipe, TokenizerKind};
 use hearth_model::ConfigError;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -179,6 +179,8 @@ impl Recipe {
         rate("train.beta_2", train.beta_2)?;
         rate("train.momentum", train.momentum)?;
         rate("train.label_smoothing", train.label_smoothing)?;
+        rate("train.ctc_weight", train.ctc_weight)?;
+        super::speech::check(self)?;
         if data.validation_paths.is_empty() {
             let fraction = data.validation_fraction;
             let valid = fraction > 0.0 && fraction < 1.0;
@@ -224,15 +226,11 @@ impl Recipe {
             "data.paths or data.embedded",
             found,
             sources == 1,
-            "one of them: give --data PATH, set data.paths, or data.embedded = \"cicero\" or \"number-words\"",
+            "one of them: give --data PATH, set data.paths, or data.embedded = \"cicero\", \"number-words\" or \"tones\"",
         )?;
         if let Some(embedded) = data.embedded {
-            let fits = (embedded == EmbeddedCorpus::Cicero) == gpt;
-            let expected = if gpt {
-                "cicero for a model of text"
-            } else {
-                "number-words for a transformer"
-            };
+            let (fitting, expected) = self.model.architecture.embedded();
+            let fits = embedded == fitting;
             in_range("data.embedded", format!("{embedded:?}"), fits, expected)?;
             let enough = (100..=1_000_000).contains(&data.n_numbers);
             in_range(
@@ -251,12 +249,12 @@ impl Recipe {
             expected,
         )?;
         let characters = tokenizer.kind == TokenizerKind::Characters;
-        let expected = "\"bpe\" or \"file\" for a transformer";
+        let expected = "\"bpe\" or \"file\" for an encoder-decoder";
         in_range("tokenizer.kind", "characters", gpt || !characters, expected)
     }
 }
 
-fn in_range(
+pub(super) fn in_range(
     field: &'static str,
     found: impl ToString,
     valid: bool,
@@ -383,6 +381,11 @@ mod tests {
                 &["data.embedded", "cicero for a model of text"],
             ),
             ("data.paths=['x.txt']", &["one of them"]),
+            ("model.n_mels=40", &["model.n_mels", "only speech-to-text"]),
+            (
+                "train.ctc_weight=0.3",
+                &["ctc_weight", "only speech-to-text"],
+            ),
             ("tokenizer.kind=file", &["tokenizer.path"]),
             ("steps=5", &["section.key=value"]),
             ("train.steps", &["section.key=value"]),

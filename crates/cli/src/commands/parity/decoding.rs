@@ -7,7 +7,8 @@ use crate::commands::loaded::{Loaded, Writer, open};
 use crate::error::CliError;
 use crate::platform::{Inference, Platform};
 use hearth_data::TokenId;
-use hearth_infer::{BeamSearch, DecodeOptions, Strategy, generate, translate};
+use hearth_hub::Model;
+use hearth_infer::{BeamSearch, DecodeOptions, Strategy, generate, transcribe, translate};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -50,7 +51,6 @@ fn differing<P: Platform>(
     strategy: Strategy,
     context: &Context<P>,
 ) -> Result<(usize, Vec<f64>), CliError> {
-    let writer = loaded.writer("parity")?;
     // Prompts were continued to one length, end tokens or not.
     let options = |n_before: usize, ignore_end: bool| DecodeOptions {
         strategy,
@@ -59,32 +59,44 @@ fn differing<P: Platform>(
     };
     let go_on = &mut |_| ControlFlow::Continue(());
     let device = &context.device;
-    let (n_before, pad, found) = match writer {
-        writer @ (Writer::Gpt(_) | Writer::RnnLm(_)) => {
-            let prompts = ids(inputs.rows("prompt")?);
-            let n_before = prompts.first().map_or(0, Vec::len);
-            let options = options(n_before, true);
-            let found = match writer {
-                Writer::Gpt(gpt) => generate(gpt, &prompts, &options, device, go_on)?,
-                Writer::RnnLm(rnn) => generate(rnn, &prompts, &options, device, go_on)?,
-                Writer::Transformer(..) => unreachable!("matched above"),
-            };
-            (n_before, None, found)
-        }
-        Writer::Transformer(model, special) => {
-            let visible = inputs.rows("attention_mask")?;
-            let sources = inputs.rows("input_ids")?.into_iter().zip(visible);
-            let sources = sources.map(|(ids, visible)| {
-                let shown = ids.into_iter().zip(visible);
-                let shown = shown.filter(|(_, visible)| *visible != 0);
-                shown.map(|(id, _)| id).collect()
-            });
-            let sources = ids(sources.collect());
-            // The token that the decoder starts from.
-            let n_before = 1;
-            let options = options(n_before, false);
-            let found = translate(model, &sources, special, &options, device, go_on)?;
-            (n_before, Some(i64::from(special.pad)), found)
+    let (n_before, pad, found) = if let Model::SpeechToText(model) = &loaded.directory.model {
+        let (_, start) = loaded.speech("parity")?;
+        let frames = inputs.frames(model, device)?;
+        let [batch, n_frames, _] = frames.dims();
+        let mask = inputs.padding_mask("attention_mask", [batch, n_frames], device)?;
+        // The token that the decoder starts from.
+        let n_before = 1;
+        let options = options(n_before, false);
+        let found = transcribe(model, frames, mask, start, &options, go_on)?;
+        (n_before, loaded.directory.special.pad.map(i64::from), found)
+    } else {
+        match loaded.writer("parity")? {
+            writer @ (Writer::Gpt(_) | Writer::RnnLm(_)) => {
+                let prompts = ids(inputs.rows("prompt")?);
+                let n_before = prompts.first().map_or(0, Vec::len);
+                let options = options(n_before, true);
+                let found = match writer {
+                    Writer::Gpt(gpt) => generate(gpt, &prompts, &options, device, go_on)?,
+                    Writer::RnnLm(rnn) => generate(rnn, &prompts, &options, device, go_on)?,
+                    Writer::Transformer(..) => unreachable!("matched above"),
+                };
+                (n_before, None, found)
+            }
+            Writer::Transformer(model, special) => {
+                let visible = inputs.rows("attention_mask")?;
+                let sources = inputs.rows("input_ids")?.into_iter().zip(visible);
+                let sources = sources.map(|(ids, visible)| {
+                    let shown = ids.into_iter().zip(visible);
+                    let shown = shown.filter(|(_, visible)| *visible != 0);
+                    shown.map(|(id, _)| id).collect()
+                });
+                let sources = ids(sources.collect());
+                // The token that the decoder starts from.
+                let n_before = 1;
+                let options = options(n_before, false);
+                let found = translate(model, &sources, special, &options, device, go_on)?;
+                (n_before, Some(i64::from(special.pad)), found)
+            }
         }
     };
     let rows = found.iter().zip(expected);

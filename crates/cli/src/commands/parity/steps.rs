@@ -41,6 +41,14 @@ pub(super) fn cases<P: Platform>(
             let target = inputs.tokens("decoder_input_ids", limits, device)?;
             step_through(model, model.start(source, padding), target)
         }
+        Model::SpeechToText(model) => {
+            let frames = inputs.frames(model, device)?;
+            let [batch, n_frames, _] = frames.dims();
+            let padding = inputs.padding_mask("attention_mask", [batch, n_frames], device)?;
+            let limits = (model.vocab(), model.max_positions());
+            let target = inputs.tokens("decoder_input_ids", limits, device)?;
+            step_through(model, model.start(frames, padding), target)
+        }
         Model::EncoderDecoder(_) => return Ok(None),
     };
     let difference = largest_difference(inputs.get("logits", 3)?, &logits.into_data());

@@ -102,6 +102,19 @@ impl<B: AutodiffBackend> Reference<'_, B> {
                     TokenLoss::new(logits, labels.clone(), hidden, n_tokens, 0.0).mean()
                 })
             }
+            Model::SpeechToText(model) => {
+                let frames = inputs.frames(model, device)?;
+                let [batch, n_frames, _] = frames.dims();
+                let mask = inputs.padding_mask("attention_mask", [batch, n_frames], device)?;
+                let limits = (model.vocab(), model.max_positions());
+                let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
+                let (labels, hidden, n_tokens) = self.labels(target.dims())?;
+                self.train(model.clone(), Model::SpeechToText, steps, |model| {
+                    let logits = model.forward(frames.clone(), mask.clone(), target.clone());
+                    let hidden = Some(hidden.clone());
+                    TokenLoss::new(logits, labels.clone(), hidden, n_tokens, 0.0).mean()
+                })
+            }
             Model::EncoderDecoder(stacks) => {
                 let vectors = |name| inputs.vectors::<B>(name, stacks.d_model(), device);
                 let source = vectors("src")?.swap_dims(0, 1);
@@ -188,6 +201,7 @@ impl<B: AutodiffBackend> Reference<'_, B> {
             dialect: self.directory.dialect,
             model: gradients,
             tokenizer: None,
+            features: None,
         };
         directory.write(&written)?;
         let found: BTreeMap<String, TensorData> = read_tensors(&written.join("model.safetensors"))?

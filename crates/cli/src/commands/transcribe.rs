@@ -1,0 +1,67 @@
+//! `transcribe`: a recording in, a line of text out.
+
+use super::loaded::open;
+use crate::Context;
+use crate::arguments::Transcribe;
+use crate::error::CliError;
+use crate::platform::Platform;
+use crate::progress::Progress;
+use hearth_batch::pad_frames;
+use hearth_data::read_wav;
+use hearth_infer::{BeamSearch, DecodeOptions, Strategy, transcribe};
+use hearth_model::Autoregressive;
+use serde_json::json;
+use std::ops::ControlFlow;
+
+pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Result<(), CliError> {
+    let loaded = open(&options.model, context)?;
+    let (model, start) = loaded.speech("transcribe")?;
+    let tokenizer = loaded.tokenizer("transcribe writes text")?;
+    let features = loaded.features(model.n_mels());
+    let strategy = match options.beam {
+        1 => Strategy::Greedy,
+        width => Strategy::Beam(BeamSearch {
+            length_penalty: options.length_penalty,
+            ..BeamSearch::new(width)
+        }),
+    };
+    let decode = DecodeOptions {
+        strategy,
+        max_new_tokens: options.max_new_tokens.unwrap_or(model.max_positions()),
+        eos: loaded.end_tokens(false),
+    };
+    let n_recordings = options.recordings.len();
+    let mut progress = Progress::new(context.console, n_recordings as u64);
+    for (number, path) in options.recordings.iter().enumerate() {
+        let frames = features.frames(read_wav(path)?);
+        if frames.n_frames() == 0 {
+            return Err(CliError::Input {
+                path: path.clone(),
+                found: "less sound than a window".to_owned(),
+                expected: "at least 25 ms",
+            });
+        }
+        // One at a time: padding would be heard.
+        let padded = pad_frames(&[&frames], &context.device);
+        let go_on = &mut |_| ControlFlow::Continue(());
+        let written = transcribe(model, padded.frames, None, start, &decode, go_on);
+        let written = written.map_err(|error| CliError::Recording {
+            path: path.clone(),
+            error,
+        })?;
+        let best = written.into_iter().flatten().next();
+        let (ids, score) = best.map_or((Vec::new(), 0.0), |best| (best.ids, best.score));
+        let text = tokenizer.decode(&ids)?;
+        let text = text.trim();
+        let shown = match n_recordings {
+            1 => text.to_owned(),
+            _ => format!("{}\t{text}", path.display()),
+        };
+        let result = json!({ "path": path, "text": text, "ids": ids, "score": score });
+        context.console.result(&result, shown)?;
+        let done = number as u64 + 1;
+        progress.update(done, n_recordings as u64, || "recordings".to_owned());
+    }
+    progress.finish();
+    Ok(())
+}

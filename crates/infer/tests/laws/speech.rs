@@ -1,0 +1,96 @@
+//! The laws of a model that reads sound.
+
+use crate::support::{
+    assert_close, assert_same, floats, frames, go_on, ids, on_both_backends, options, row, speech,
+};
+use burn::tensor::{Bool, Tensor, TensorData, backend::Backend, s};
+use hearth_infer::{BeamSearch, InferError, Strategy, transcribe};
+use hearth_model::{Autoregressive, Conditional, DecodingState};
+
+on_both_backends!(
+    stepping_in_any_pieces_is_one_full_pass,
+    a_reordered_state_goes_on_as_the_rows_it_was_made_of,
+    padding_beyond_the_kernels_changes_nothing,
+    recordings_of_one_length_are_heard_together_as_alone,
+    what_cannot_be_heard_is_refused,
+);
+
+fn stepping_in_any_pieces_is_one_full_pass<B: Backend>() {
+    let (model, sound, ids) = (speech::<B>(1), frames::<B>(2, 27), ids(3, 12));
+    let whole = floats(model.forward(sound.clone(), None, row(&ids)));
+    for pieces in [&[1; 12][..], &[5, 1, 6], &[11, 1], &[12]] {
+        let (mut state, mut begin) = (model.start(sound.clone(), None), 0);
+        let mut found = Vec::new();
+        for piece in pieces {
+            let end = begin + piece;
+            found.extend(floats(model.step(row(&ids[begin..end]), &mut state)));
+            begin = end;
+        }
+        assert_eq!(state.n_past(), 12);
+        assert_close(&found, &whole);
+    }
+}
+
+fn a_reordered_state_goes_on_as_the_rows_it_was_made_of<B: Backend>() {
+    let model = speech::<B>(4);
+    let (sounds, texts) = ([frames::<B>(5, 20), frames(6, 20)], [ids(7, 4), ids(8, 4)]);
+    let mut state = model.start(Tensor::cat(sounds.to_vec(), 0), None);
+    let both = Tensor::cat(vec![row(&texts[0]), row(&texts[1])], 0);
+    model.step(both, &mut state);
+    let order = [1, 0, 1];
+    state.reorder(&order);
+    let next = Tensor::cat(vec![row::<B>(&[1]), row(&[2]), row(&[3])], 0);
+    let found = floats(model.predict(next, &mut state));
+    let mut expected = Vec::new();
+    for (parent, next) in order.into_iter().zip(1..) {
+        let text = [texts[parent].as_slice(), &[next]].concat();
+        let mut state = model.start(sounds[parent].clone(), None);
+        expected.extend(floats(model.predict(row(&text), &mut state)));
+    }
+    assert_close(&found, &expected);
+}
+
+fn padding_beyond_the_kernels_changes_nothing<B: Backend>() {
+    let model = speech::<B>(9);
+    let target = row::<B>(&ids(10, 5));
+    // Two recordings that agree in their first 23 frames, of which 16 are visible: no kernel reaches farther.
+    let one = frames::<B>(11, 32);
+    let other = Tensor::cat(vec![one.clone().slice(s![.., ..23, ..]), frames(12, 9)], 1);
+    let hidden: Vec<bool> = (0..32).map(|frame| frame >= 16).collect();
+    let hidden = TensorData::new(hidden, [1, 32]);
+    let hidden = Tensor::<B, 2, Bool>::from_data(hidden, &Default::default());
+    let read = |sound| floats(model.forward(sound, Some(hidden.clone()), target.clone()));
+    assert_close(&read(one), &read(other));
+}
+
+fn recordings_of_one_length_are_heard_together_as_alone<B: Backend>() {
+    let model = speech::<B>(13);
+    let sounds = [frames::<B>(14, 20), frames(15, 20), frames(16, 20)];
+    for strategy in [Strategy::Greedy, Strategy::Beam(BeamSearch::new(3))] {
+        let options = options(strategy, 8, &[2]);
+        let hear = |sound| transcribe(&model, sound, None, 1, &options, &mut go_on);
+        let together = hear(Tensor::cat(sounds.to_vec(), 0)).expect("texts");
+        for (sound, together) in sounds.iter().zip(&together) {
+            let alone = hear(sound.clone()).expect("a text");
+            assert_same(together, &alone[0]);
+        }
+    }
+}
+
+fn what_cannot_be_heard_is_refused<B: Backend>() {
+    let model = speech::<B>(17);
+    let options = options(Strategy::Greedy, 8, &[]);
+    let hear = |sound, start| {
+        let heard = transcribe(&model, sound, None, start, &options, &mut go_on);
+        heard.expect_err("it cannot be heard")
+    };
+    // 16 positions of four frames.
+    let (found, max_frames) = (65, 64);
+    let expected = InferError::TooManyFrames { found, max_frames };
+    assert_eq!(hear(frames::<B>(18, 65), 1), expected);
+    let narrow = frames::<B>(19, 8).slice(s![.., .., ..7]);
+    let (found, n_mels) = (7, 8);
+    assert_eq!(hear(narrow, 1), InferError::FrameWidth { found, n_mels });
+    let unknown = InferError::UnknownToken { id: 11, vocab: 11 };
+    assert_eq!(hear(frames::<B>(20, 8), 11), unknown);
+}
