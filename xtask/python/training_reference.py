@@ -1,7 +1,7 @@
 """Write down how PyTorch trains a fixture's model: its gradients, and its losses over 20 steps of AdamW.
 
     pip install torch transformers safetensors
-    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,llama,mistral,marian,torch-transformer,torch-lstm-lm,torch-gru-lm}
+    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,llama,mistral,marian,speech-to-text,torch-transformer,torch-lstm-lm,torch-gru-lm}
 
 Each DIR holds config.json and model.safetensors; `training.safetensors` is written into it, in f32 on the CPU without
 dropout. It holds one batch, on which everything is computed:
@@ -9,6 +9,7 @@ dropout. It holds one batch, on which everything is computed:
 - gpt2, llama, mistral, torch-lstm-lm, torch-gru-lm: `input_ids` [4, 24]. Loss: mean cross entropy of the next token, over 4 * 23 positions.
 - marian: `input_ids` [4, 12], `attention_mask` [4, 12] (1 is a token), `decoder_input_ids` [4, 10], `labels` [4, 10].
   Loss: mean cross entropy over the labels that are not -100.
+- speech-to-text: `input_features` [3, 90, 40], `attention_mask` [3, 90], `decoder_input_ids` and `labels` [3, 10]; the same loss.
 - torch-transformer: `src` [12, 4, 48], `tgt` [10, 4, 48] and `expected` [10, 4, 48], all [seq, batch, d_model], with a
   causal mask on the target. Loss: mean squared error of the output against `expected`.
 
@@ -113,6 +114,33 @@ def marian(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
     return model, batch, loss
 
 
+def speech_to_text(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
+    from transformers import Speech2TextForConditionalGeneration as SpeechToText
+
+    model = SpeechToText.from_pretrained(folder, local_files_only=True, attn_implementation="eager").float()
+    mask = torch.ones(3, 90, dtype=torch.long)
+    mask[1, 50:] = 0
+    mask[2, 77:] = 0
+    labels = torch.randint(5, config["vocab_size"], (3, 10))
+    labels[1, 7:] = -100
+    target = labels.roll(1, dims=1)
+    target[:, 0] = config["decoder_start_token_id"]
+    target[target == -100] = config["pad_token_id"]
+    batch = {
+        "input_features": torch.randn(3, 90, config["input_feat_per_channel"]),
+        "attention_mask": mask,
+        "decoder_input_ids": target,
+        "labels": labels,
+    }
+
+    def loss() -> Tensor:
+        inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+        logits = model(**inputs, use_cache=False).logits
+        return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+
+    return model, batch, loss
+
+
 def torch_rnn_lm(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
     network = {"LSTM": nn.LSTM, "GRU": nn.GRU}[config["rnn_type"]]
     vocab, width = config["vocab_size"], config["hidden_size"]
@@ -158,6 +186,7 @@ FAMILIES = {
     "llama": decoder_only,
     "mistral": decoder_only,
     "marian": marian,
+    "speech_to_text": speech_to_text,
     "torch-rnn-lm": torch_rnn_lm,
     "torch-transformer": torch_transformer,
 }

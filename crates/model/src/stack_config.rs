@@ -102,7 +102,7 @@ pub enum RelativePositions {
     None,
     /// Queries and keys are turned.
     Rotary(RotaryConfig),
-    /// Scores fall with the distance: [`Mask::alibi`].
+    /// Scores fall with the distance: the bias of ALiBi (Press et al., 2022), one slope a head.
     Alibi,
 }
 
