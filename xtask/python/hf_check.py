@@ -7,8 +7,8 @@
     hearth-flex forward         --model DIR --inputs in.safetensors --outputs out.safetensors
     python3 hf_check.py compare --model DIR --inputs in.safetensors --outputs out.safetensors
 
-`inputs` draws token ids (always the same ones); `compare` prints the largest difference between the two `logits` and exits
-with 1 if it is above 1e-4.
+`inputs` draws what the model reads (always the same); `compare` prints the largest difference between the two `logits` (of
+a model without a head, `last_hidden_state`) and exits with 1 if it is above 1e-4.
 """
 
 import argparse
@@ -28,7 +28,9 @@ N_FRAMES = 101
 CAUSAL = ("gpt2", "llama", "mistral")
 SEQ2SEQ = ("marian",)
 SPEECH = ("speech_to_text",)
-KNOWN = CAUSAL + SEQ2SEQ + SPEECH
+TEXT = ("bert",)
+IMAGES = ("vit",)
+KNOWN = CAUSAL + SEQ2SEQ + SPEECH + TEXT + IMAGES
 
 
 def read_config(model: Path) -> dict:
@@ -58,32 +60,45 @@ def make_inputs(config: dict) -> dict[str, torch.Tensor]:
         target[:, 0] = config["decoder_start_token_id"]
         return {"input_features": frames, "attention_mask": attention_mask, "decoder_input_ids": target}
 
+    if config["model_type"] in IMAGES:
+        size = config["image_size"]
+        height, width = size if isinstance(size, list) else (size, size)
+        return {"pixel_values": torch.randn(BATCH, config["num_channels"], height, width, generator=generator)}
+
     source = draw(config["vocab_size"], SEQ)
     attention_mask = torch.ones_like(source)
     attention_mask[-1, SEQ - 4 :] = 0  # the last sentence is shorter
     source[attention_mask == 0] = padding
+    if config["model_type"] in TEXT:
+        segments = torch.arange(SEQ).ge(5).long().expand(BATCH, SEQ) % config["type_vocab_size"]
+        return {"input_ids": source, "attention_mask": attention_mask, "token_type_ids": segments.contiguous()}
     target = draw(config.get("decoder_vocab_size") or config["vocab_size"], TARGET_SEQ)
     target[:, 0] = config["decoder_start_token_id"]
     return {"input_ids": source, "attention_mask": attention_mask, "decoder_input_ids": target}
 
 
-def reference_logits(model: Path, config: dict, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSpeechSeq2Seq
+def reference_output(model: Path, config: dict, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    import transformers
 
-    classes = {**dict.fromkeys(CAUSAL, AutoModelForCausalLM), **dict.fromkeys(SPEECH, AutoModelForSpeechSeq2Seq)}
-    auto_class = classes.get(config["model_type"], AutoModelForSeq2SeqLM)
-    reference = auto_class.from_pretrained(model, local_files_only=True).float().eval()
+    classes = {
+        **dict.fromkeys(CAUSAL, "AutoModelForCausalLM"),
+        **dict.fromkeys(SEQ2SEQ, "AutoModelForSeq2SeqLM"),
+        **dict.fromkeys(SPEECH, "AutoModelForSpeechSeq2Seq"),
+    }
+    # An encoder's config says what stands on it.
+    name = classes.get(config["model_type"]) or config["architectures"][0]
+    reference = getattr(transformers, name).from_pretrained(model, local_files_only=True).float().eval()
     with torch.no_grad():
-        return reference(**inputs).logits
+        return reference(**inputs)
 
 
-def compare(ours: torch.Tensor, theirs: torch.Tensor) -> int:
+def compare(name: str, ours: torch.Tensor, theirs: torch.Tensor) -> int:
     if ours.shape != theirs.shape:
-        print(f"logits: hearth {list(ours.shape)}, transformers {list(theirs.shape)}: the shapes differ")
+        print(f"{name}: hearth {list(ours.shape)}, transformers {list(theirs.shape)}: the shapes differ")
         return 1
     difference = (ours.double() - theirs.double()).abs().max().item()
     agree = difference <= TOLERANCE  # false for NaN too
-    print(f"logits {list(ours.shape)}: max |difference| {difference:.3g}, {'ok' if agree else f'above {TOLERANCE:g}'}")
+    print(f"{name} {list(ours.shape)}: max |difference| {difference:.3g}, {'ok' if agree else f'above {TOLERANCE:g}'}")
     return 0 if agree else 1
 
 
@@ -101,7 +116,9 @@ def main() -> int:
         return 0
     if args.outputs is None:
         parser.error("compare needs --outputs")
-    return compare(load_file(args.outputs)["logits"], reference_logits(args.model, config, load_file(args.inputs)))
+    ours = load_file(args.outputs)
+    name = "logits" if "logits" in ours else "last_hidden_state"
+    return compare(name, ours[name], reference_output(args.model, config, load_file(args.inputs))[name])
 
 
 if __name__ == "__main__":

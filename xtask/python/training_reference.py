@@ -1,7 +1,8 @@
 """Write down how PyTorch trains a fixture's model: its gradients, and its losses over 20 steps of AdamW.
 
     pip install torch transformers safetensors
-    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,llama,mistral,marian,speech-to-text,torch-transformer,torch-lstm-lm,torch-gru-lm}
+    python3 training_reference.py crates/hub/tests/fixtures/{gpt2,llama,mistral,marian,speech-to-text,bert-mlm,bert-classify,vit,\
+        torch-transformer,torch-lstm-lm,torch-gru-lm}
 
 Each DIR holds config.json and model.safetensors; `training.safetensors` is written into it, in f32 on the CPU without
 dropout. It holds one batch, on which everything is computed:
@@ -10,6 +11,8 @@ dropout. It holds one batch, on which everything is computed:
 - marian: `input_ids` [4, 12], `attention_mask` [4, 12] (1 is a token), `decoder_input_ids` [4, 10], `labels` [4, 10].
   Loss: mean cross entropy over the labels that are not -100.
 - speech-to-text: `input_features` [3, 90, 40], `attention_mask` [3, 90], `decoder_input_ids` and `labels` [3, 10]; the same loss.
+- bert-mlm: `input_ids`, `token_type_ids`, `attention_mask` and `labels` [4, 12]; the same loss.
+- bert-classify: as bert-mlm, but `labels` [4, 1]. vit: `pixel_values` [3, 1, 28, 28], `labels` [3, 1]. Loss: mean cross entropy.
 - torch-transformer: `src` [12, 4, 48], `tgt` [10, 4, 48] and `expected` [10, 4, 48], all [seq, batch, d_model], with a
   causal mask on the target. Loss: mean squared error of the output against `expected`.
 
@@ -17,7 +20,8 @@ and what PyTorch makes of it:
 
 - `gradient.NAME` for every parameter: the loss's gradient at the weights of model.safetensors, before any clipping,
   under the name and in the layout that the weight has there.
-- `losses` [21]: before each of 20 steps of AdamW and after the last. Before a step the gradient is multiplied by
+- `losses` [21], on a batch on which rounding does not decide where training goes (single and double precision agree to
+  1e-4): before each of 20 steps of AdamW and after the last. Before a step the gradient is multiplied by
   min(1, clip_norm / norm), norm being that of all gradients together; only tensors of two axes or more decay. The
   settings are the file's metadata.
 
@@ -47,8 +51,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-SEED = 0
+N_SEEDS = 20
 N_STEPS = 20
+# How far single precision may lead away from double: less than what any other order of summation is allowed.
+NOISE = 1e-4
 SETTINGS = {
     "lr": "0.001",
     "beta_1": "0.9",
@@ -141,6 +147,48 @@ def speech_to_text(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
     return model, batch, loss
 
 
+def bert(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
+    import transformers
+
+    [architecture] = config["architectures"]
+    model = getattr(transformers, architecture).from_pretrained(folder, local_files_only=True, attn_implementation="eager").float()
+    mask = torch.ones(4, 12, dtype=torch.long)
+    mask[1, 8:] = 0
+    mask[2, 10:] = 0
+    segments = torch.zeros(4, 12, dtype=torch.long)
+    segments[:, 5:] = 1
+    batch = {
+        "input_ids": torch.randint(1, config["vocab_size"], (4, 12)) * mask,
+        "token_type_ids": segments,
+        "attention_mask": mask,
+    }
+    if architecture == "BertForMaskedLM":
+        labels = torch.randint(1, config["vocab_size"], (4, 12))
+        labels[(torch.rand(4, 12) < 0.5) | (mask == 0)] = -100
+    else:
+        labels = torch.randint(0, len(config["id2label"]), (4, 1))
+
+    def loss() -> Tensor:
+        logits = model(**batch).logits
+        return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=-100)
+
+    return model, {**batch, "labels": labels}, loss
+
+
+def vit(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
+    from transformers import ViTForImageClassification
+
+    model = ViTForImageClassification.from_pretrained(folder, local_files_only=True, attn_implementation="eager").float()
+    size = config["image_size"]
+    pixels = torch.randn(3, config["num_channels"], size, size)
+    labels = torch.randint(0, len(config["id2label"]), (3, 1))
+
+    def loss() -> Tensor:
+        return F.cross_entropy(model(pixel_values=pixels).logits, labels.flatten())
+
+    return model, {"pixel_values": pixels, "labels": labels}, loss
+
+
 def torch_rnn_lm(folder: Path, config: dict) -> tuple[nn.Module, Batch, Loss]:
     network = {"LSTM": nn.LSTM, "GRU": nn.GRU}[config["rnn_type"]]
     vocab, width = config["vocab_size"], config["hidden_size"]
@@ -172,13 +220,32 @@ def torch_transformer(folder: Path, config: dict) -> tuple[nn.Module, Batch, Los
         "tgt": torch.randn(10, 4, d_model),
         "expected": torch.randn(10, 4, d_model),
     }
-    mask = nn.Transformer.generate_square_subsequent_mask(10)
 
     def loss() -> Tensor:
+        mask = nn.Transformer.generate_square_subsequent_mask(10, dtype=batch["src"].dtype)
         output = model["transformer"](batch["src"], batch["tgt"], tgt_mask=mask, tgt_is_causal=True)
         return F.mse_loss(output, batch["expected"])
 
     return model, batch, loss
+
+
+# How transformers 5 calls what it saves under the names that ViT has always had.
+RENAMED = {
+    "vit.layers.": "vit.encoder.layer.",
+    "attention.q_proj.": "attention.attention.query.",
+    "attention.k_proj.": "attention.attention.key.",
+    "attention.v_proj.": "attention.attention.value.",
+    "attention.o_proj.": "attention.output.dense.",
+    "mlp.fc1.": "intermediate.dense.",
+    "mlp.fc2.": "output.dense.",
+}
+
+
+def saved_name(name: str) -> str:
+    if name.startswith("vit."):
+        for new, old in RENAMED.items():
+            name = name.replace(new, old)
+    return name
 
 
 FAMILIES = {
@@ -187,6 +254,8 @@ FAMILIES = {
     "mistral": decoder_only,
     "marian": marian,
     "speech_to_text": speech_to_text,
+    "bert": bert,
+    "vit": vit,
     "torch-rnn-lm": torch_rnn_lm,
     "torch-transformer": torch_transformer,
 }
@@ -203,7 +272,7 @@ def trained(folder: Path, model: nn.Module) -> dict[str, Tensor]:
             module.weight.requires_grad_(False)
             fixed.append(f"{name}.weight")
     # A tied weight comes once, under its first name: the one it is saved by.
-    parameters = {name: tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
+    parameters = {saved_name(name): tensor for name, tensor in model.named_parameters() if tensor.requires_grad}
     for name, tensor in parameters.items():
         if name not in saved or not torch.equal(tensor, saved[name]):
             sys.exit(f"{folder}: model.safetensors has no {name} with the values of the model")
@@ -247,7 +316,22 @@ def train(parameters: dict[str, Tensor], loss: Loss) -> tuple[dict[str, Tensor],
         optimizer.step()
     with torch.no_grad():
         losses.append(loss().item())
-    return gradients, torch.tensor(losses), norms
+    return gradients, torch.tensor(losses, dtype=tensors[0].dtype), norms
+
+
+def follow(
+    folder: Path, config: dict, family: Callable, seed: int, dtype: torch.dtype
+) -> tuple[Batch, dict[str, Tensor], Tensor, list[float]]:
+    """The batch of a seed, and what training on it comes to in this precision."""
+    torch.manual_seed(seed)
+    model, batch, loss = family(folder, config)
+    model.eval()
+    parameters = trained(folder, model)
+    model.to(dtype)
+    for tensor in batch.values():
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.to(dtype)
+    return batch, *train(parameters, loss)
 
 
 def write(folder: Path) -> None:
@@ -255,12 +339,17 @@ def write(folder: Path) -> None:
     family = FAMILIES.get(config.get("model_type"))
     if family is None:
         sys.exit(f"{folder}: model_type {config.get('model_type')!r} is not one of {', '.join(FAMILIES)}")
-    torch.manual_seed(SEED)
-    model, batch, loss = family(folder, config)
-    model.eval()
     print(f"{folder}:")
-    parameters = trained(folder, model)
-    gradients, losses, norms = train(parameters, loss)
+    for seed in range(N_SEEDS):
+        (batch, gradients, losses, norms), (_, _, exact, _) = (
+            follow(folder, config, family, seed, dtype) for dtype in (torch.float32, torch.float64)
+        )
+        noise = (losses / exact - 1).abs().max().item()
+        print(f"  seed {seed}: losses differ from those in double precision by {noise:.1e}")
+        if noise <= NOISE:
+            break
+    else:
+        sys.exit(f"{folder}: on every batch rounding decides where training goes")
     print(f"  loss {losses[0]:.6f} -> {losses[-1]:.6f}, norm of the gradient {norms[0]:.4f} -> {norms[-1]:.4f}")
 
     tensors = {name: tensor.contiguous() for name, tensor in (batch | gradients | {"losses": losses}).items()}

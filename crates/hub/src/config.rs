@@ -3,9 +3,9 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::backend::Backend;
 use hearth_model::{
-    ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt, GptConfig, RnnConfig,
-    RnnLm, RnnLmConfig, SpeechToText, SpeechToTextConfig, StackConfig, Transformer,
-    TransformerConfig, materialise,
+    Bert, BertConfig, ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt,
+    GptConfig, RnnConfig, RnnLm, RnnLmConfig, SpeechToText, SpeechToTextConfig, StackConfig,
+    Transformer, TransformerConfig, Vit, VitConfig, materialise,
 };
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,10 @@ architectures! {
     RnnLm(RnnLm, RnnLmConfig) = "rnn-lm",
     /// An encoder-decoder from frames of sound to tokens.
     SpeechToText(SpeechToText, SpeechToTextConfig) = "speech-to-text",
+    /// An encoder over tokens.
+    Bert(Bert, BertConfig) = "bert",
+    /// An encoder over the patches of an image.
+    Vit(Vit, VitConfig) = "vit",
 }
 
 impl ModelConfig {
@@ -131,7 +135,8 @@ impl ModelConfig {
             Self::Transformer(config) => config.tied,
             Self::RnnLm(config) => config.tied,
             Self::SpeechToText(config) => config.tied,
-            Self::EncoderDecoder(_) => false,
+            Self::Bert(config) => config.masked.as_ref().is_some_and(|head| head.tied),
+            Self::EncoderDecoder(_) | Self::Vit(_) => false,
         }
     }
 
@@ -152,13 +157,23 @@ impl ModelConfig {
         config.skeleton::<B>(device).parameters()
     }
 
+    /// The number of classes, where the model names one.
+    pub fn n_classes(&self) -> Option<usize> {
+        match self {
+            Self::Bert(config) => config.classes.as_ref().map(|head| head.n_classes),
+            Self::Vit(config) => Some(config.classes.n_classes),
+            _ => None,
+        }
+    }
+
     pub(crate) fn embedding(&self) -> Option<&EmbeddingConfig> {
         match self {
             Self::Gpt(config) => Some(&config.embedding),
             Self::Transformer(config) => Some(&config.embedding),
             Self::RnnLm(config) => Some(&config.embedding),
             Self::SpeechToText(config) => Some(&config.embedding),
-            Self::EncoderDecoder(_) => None,
+            Self::Bert(config) => Some(&config.embedding),
+            Self::EncoderDecoder(_) | Self::Vit(_) => None,
         }
     }
 
@@ -168,7 +183,8 @@ impl ModelConfig {
             Self::Transformer(config) => Some(&mut config.embedding),
             Self::RnnLm(config) => Some(&mut config.embedding),
             Self::SpeechToText(config) => Some(&mut config.embedding),
-            Self::EncoderDecoder(_) => None,
+            Self::Bert(config) => Some(&mut config.embedding),
+            Self::EncoderDecoder(_) | Self::Vit(_) => None,
         }
     }
 
@@ -185,6 +201,8 @@ impl ModelConfig {
             Self::SpeechToText(config) => {
                 vec![("encoder", &config.encoder), ("decoder", &config.decoder)]
             }
+            Self::Bert(config) => vec![("encoder", &config.encoder)],
+            Self::Vit(config) => vec![("encoder", &config.encoder)],
             Self::RnnLm(_) => Vec::new(),
         }
     }

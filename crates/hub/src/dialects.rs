@@ -5,6 +5,7 @@
 //! is ignored, as Hugging Face does.
 
 mod activation;
+mod bert;
 mod gpt2;
 mod hearth;
 mod llama;
@@ -13,6 +14,7 @@ mod rope;
 mod speech_to_text;
 mod torch_rnn_lm;
 mod torch_transformer;
+mod vit;
 
 use std::fmt::Debug;
 
@@ -38,6 +40,10 @@ pub enum Dialect {
     Marian,
     /// Hugging Face's `Speech2TextForConditionalGeneration`.
     SpeechToText,
+    /// Hugging Face's `BertModel`, `BertForMaskedLM` and `BertForSequenceClassification`.
+    Bert,
+    /// Hugging Face's `ViTForImageClassification`.
+    Vit,
     /// The state dict of `torch.nn.Transformer`.
     TorchTransformer,
     /// The state dict of an embedding, an LSTM or GRU, and a linear layer.
@@ -51,12 +57,14 @@ type Read = Result<(ModelConfig, SpecialTokens), HubError>;
 
 impl Dialect {
     /// All dialects, in the order in which [`Dialect::of`] tries them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Gpt2,
         Self::Llama,
         Self::Mistral,
         Self::Marian,
         Self::SpeechToText,
+        Self::Bert,
+        Self::Vit,
         Self::TorchTransformer,
         Self::TorchRnnLm,
         Self::Hearth,
@@ -70,6 +78,8 @@ impl Dialect {
             Self::Mistral => "mistral",
             Self::Marian => "marian",
             Self::SpeechToText => "speech_to_text",
+            Self::Bert => "bert",
+            Self::Vit => "vit",
             Self::TorchTransformer => "torch-transformer",
             Self::TorchRnnLm => "torch-rnn-lm",
             Self::Hearth => "hearth",
@@ -119,6 +129,8 @@ impl Dialect {
             Self::Llama | Self::Mistral => llama::express(exporter, config, special),
             Self::Marian => marian::express(exporter, config, special),
             Self::SpeechToText => speech_to_text::express(exporter, config, special),
+            Self::Bert => bert::express(exporter, config, special),
+            Self::Vit => vit::express(exporter, config),
             Self::TorchTransformer => torch_transformer::express(exporter, config, special),
             Self::TorchRnnLm => torch_rnn_lm::express(exporter, config, special),
             Self::Hearth => hearth::express(config, special),
@@ -140,6 +152,8 @@ impl Dialect {
             Self::Llama | Self::Mistral => llama::read(file, dialect),
             Self::Marian => marian::read(file),
             Self::SpeechToText => speech_to_text::read(file),
+            Self::Bert => bert::read(file),
+            Self::Vit => vit::read(file),
             Self::TorchTransformer => torch_transformer::read(file),
             Self::TorchRnnLm => torch_rnn_lm::read(file),
             Self::Hearth => hearth::read(file),
@@ -154,6 +168,8 @@ impl Dialect {
             Self::Llama | Self::Mistral => Some(&llama::NAMES),
             Self::Marian => Some(&marian::NAMES),
             Self::SpeechToText => Some(&speech_to_text::NAMES),
+            Self::Bert => Some(&bert::NAMES),
+            Self::Vit => Some(&vit::NAMES),
             Self::TorchTransformer => Some(&torch_transformer::NAMES),
             Self::TorchRnnLm => Some(&torch_rnn_lm::NAMES),
             Self::Hearth => None,

@@ -15,6 +15,7 @@ use crate::dialects::Dialect;
 use crate::differences::differences;
 use crate::error::HubError;
 use crate::features;
+use crate::labels;
 use crate::limits;
 use crate::special::SpecialTokens;
 use crate::weights::{self, Plan, Source};
@@ -37,6 +38,8 @@ pub struct ModelDirectory<B: Backend> {
     pub tokenizer: Option<Tokenizer>,
     /// How sound becomes frames, where the model reads sound.
     pub features: Option<FilterbankConfig>,
+    /// The names of the classes, where the model names one and its classes have names.
+    pub labels: Option<Vec<String>>,
 }
 
 impl<B: Backend> ModelDirectory<B> {
@@ -84,6 +87,12 @@ impl<B: Backend> ModelDirectory<B> {
         parts.fill(&mut sources, device)
     }
 
+    /// The name of a class; `LABEL_3` where classes have none.
+    pub fn label(&self, class: usize) -> String {
+        let name = self.labels.as_ref().and_then(|labels| labels.get(class));
+        name.cloned().unwrap_or_else(|| labels::default_name(class))
+    }
+
     /// Writes the directory, whole or not at all; see [`replace_directory`](crate::replace_directory).
     ///
     /// # Errors
@@ -112,7 +121,13 @@ impl<B: Backend> ModelDirectory<B> {
 
     fn write_in_shards(&self, dir: &Path, most_bytes: u64) -> Result<(), HubError> {
         let config_path = dir.join(CONFIG);
-        let json = self.dialect.express(&self.config, &self.special)?;
+        let mut json = self.dialect.express(&self.config, &self.special)?;
+        labels::write(
+            &mut json,
+            self.labels.as_deref(),
+            &self.config,
+            &config_path,
+        )?;
         limits::check(&self.config, &config_path)?;
         check(&self.config, &self.special, &config_path)?;
         limits::check_table(&self.config, n_numbers(&self.model), &config_path)?;
@@ -172,6 +187,7 @@ struct Parts {
     dialect: Dialect,
     tokenizer: Option<Tokenizer>,
     features: Option<FilterbankConfig>,
+    labels: Option<Vec<String>>,
 }
 
 impl Parts {
@@ -191,6 +207,7 @@ impl Parts {
         let beside = config_path.parent().unwrap_or(dir);
         let tokenizer = read_tokenizer(beside, &config_path, &config)?;
         let features = features::read(beside, &config)?;
+        let labels = labels::read(&config_file, &config)?;
 
         // Nothing is allocated for what the config claims before the file is seen to hold it.
         let source = gguf.map_or_else(|| weights::open_source(dir), Ok)?;
@@ -203,6 +220,7 @@ impl Parts {
             dialect,
             tokenizer,
             features,
+            labels,
         };
         Ok((parts, plan, source))
     }
@@ -220,12 +238,16 @@ impl Parts {
             model,
             tokenizer: self.tokenizer,
             features: self.features,
+            labels: self.labels,
         })
     }
 
     /// Where two models differ in anything but their weights and their dialect.
     fn differences(&self, other: &Self) -> Result<Vec<String>, HubError> {
         let mut found = differences(&self.config, &other.config);
+        if self.labels != other.labels {
+            found.push("other names of classes".into());
+        }
         if self.special != other.special {
             found.push(format!(
                 "the special tokens are {:?}, not {:?}",

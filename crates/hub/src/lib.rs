@@ -26,6 +26,7 @@
 //!     special: SpecialTokens::default(),
 //!     tokenizer: None,
 //!     features: None,
+//!     labels: None,
 //!     config,
 //! };
 //! directory.save(&dir)?;
@@ -46,6 +47,7 @@ mod differences;
 mod directory;
 mod error;
 mod features;
+mod labels;
 mod limits;
 mod names;
 mod parameters;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hearth_model::SpeechToTextConfig;
+use hearth_model::{SpeechToTextConfig, VitConfig};
 
 use crate::config::ModelConfig;
 use crate::error::HubError;
@@ -30,6 +30,12 @@ const LAYERS: usize = 4096;
 
 /// The largest width, vocabulary or length, so that no product of two overflows.
 const SIZE: usize = i32::MAX as usize;
+
+/// The most numbers a pixel.
+const CHANNELS: usize = 1 << 10;
+
+/// The longest side of an image, in pixels.
+const SIDE: usize = 1 << 15;
 
 /// The widest kernel, in frames.
 const KERNEL: usize = 1 << 16;
@@ -65,6 +71,19 @@ pub(crate) fn check(config: &ModelConfig, path: &Path) -> Result<(), HubError> {
         at_most("the number of source positions".into(), positions, SIZE)?;
         let widest = frames.kernels.iter().copied().max().unwrap_or(1);
         at_most("the width of a kernel".into(), widest, KERNEL)?;
+    }
+    if let ModelConfig::Bert(bert) = config {
+        at_most("the number of segments".into(), bert.n_segments, SIZE)?;
+    }
+    if let ModelConfig::Vit(VitConfig { patches, .. }) = config {
+        let image = patches.image;
+        at_most("the number of channels".into(), image.n_channels, CHANNELS)?;
+        at_most("the image's height".into(), image.height, SIDE)?;
+        at_most("the image's width".into(), image.width, SIDE)?;
+        at_most("the patches' d_model".into(), patches.d_model, SIZE)?;
+    }
+    if let Some(n_classes) = config.n_classes() {
+        at_most("the number of classes".into(), n_classes, SIZE)?;
     }
     for (name, rnn) in config.rnns() {
         at_most(format!("{name}.d_input"), rnn.d_input, SIZE)?;

@@ -48,6 +48,16 @@ pub enum InferError {
         /// What the model reads.
         n_mels: usize,
     },
+    /// An image of another size than the model's.
+    #[error("image {row} has {found} numbers, but the model reads {expected}")]
+    ImageSize {
+        /// Which one of the batch.
+        row: usize,
+        /// Its numbers: channels times rows times columns.
+        found: usize,
+        /// What the model reads.
+        expected: usize,
+    },
     /// A sequence without a token, where a model needs at least one.
     #[error("{what} {row} is empty, expected at least one token")]
     Empty {

@@ -3,7 +3,8 @@
 //! There is one loop, [`decode`], over [`hearth_model::Autoregressive`]: greedy decoding, sampling and beam search differ
 //! only in how they choose. [`generate`] and [`translate`] feed it prompts and sources of different lengths as one batch,
 //! [`transcribe`] feeds it sound; [`score_text`] and [`score_pairs`] say how likely given text is. A result does not
-//! depend on what else is in the batch (of sound: where no recording is padded).
+//! depend on what else is in the batch (of sound: where no recording is padded). Models that read and do not write are asked
+//! by [`embed`], [`classify`], [`classify_images`] and [`fill_mask`].
 //!
 //! ```
 //! use burn_flex::Flex;
@@ -35,6 +36,7 @@
 mod beam;
 mod chain;
 mod decode;
+mod encoders;
 mod error;
 mod logits;
 mod options;
@@ -44,6 +46,9 @@ mod score;
 mod transcribe;
 
 pub use decode::{Prompts, decode};
+pub use encoders::{
+    Guess, MaskGuesses, Pooling, classify, classify_images, embed, fill_mask, likeliest,
+};
 pub use error::InferError;
 pub use hearth_batch::PairTokens;
 pub use options::{BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent};

@@ -67,6 +67,16 @@ pub enum ConfigError {
         /// The most there may be.
         limit: usize,
     },
+    /// An image is cut into whole patches.
+    #[error("{field} {size} is not divisible by the patch's side of {patch}")]
+    Patches {
+        /// The name of the field.
+        field: &'static str,
+        /// The image's side.
+        size: usize,
+        /// The patch's side.
+        patch: usize,
+    },
     /// Rotary positions turn channels in pairs.
     #[error("d_head {d_head} is odd, but rotary positions turn channels in pairs")]
     OddHead {

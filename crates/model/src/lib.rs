@@ -25,7 +25,9 @@
 mod activation;
 mod attention;
 mod autoregressive;
+mod bert;
 mod cache;
+mod classifier;
 mod ctc;
 mod embedding;
 mod error;
@@ -37,6 +39,7 @@ mod layer;
 mod loss;
 mod mask;
 mod norm;
+mod patches;
 mod positions;
 mod rnn;
 mod rnn_lm;
@@ -45,11 +48,14 @@ mod speech;
 mod stack;
 mod stack_config;
 mod transformer;
+mod vit;
 
 pub use activation::Activation;
 pub use attention::{Attention, KeyValue};
 pub use autoregressive::{Autoregressive, Conditional, DecodingState, LanguageModel};
+pub use bert::{Bert, BertConfig, MaskedHead, MaskedHeadConfig, mean_pool};
 pub use cache::KeyValueCache;
+pub use classifier::{ClassHead, ClassHeadConfig};
 pub use ctc::{ctc_best_path, ctc_collapse, ctc_loss};
 pub use embedding::{EmbeddingConfig, Head, TokenEmbedding};
 pub use error::ConfigError;
@@ -61,6 +67,7 @@ pub use layer::{CrossInput, Layer, NormPlacement, Sight};
 pub use loss::{TokenLoss, next_token_loss};
 pub use mask::Mask;
 pub use norm::{Norm, NormKind};
+pub use patches::{PatchEmbedding, PatchEmbeddingConfig};
 pub use positions::{PositionEncoding, Positions};
 pub use rnn::{CellState, Rnn, RnnConfig, RnnKind};
 pub use rnn_lm::{RnnLm, RnnLmConfig, RnnLmState, RnnSize};
@@ -71,6 +78,7 @@ pub use stack_config::{Biases, RelativePositions, StackConfig, StackSize};
 pub use transformer::{
     EncoderDecoder, EncoderDecoderConfig, Transformer, TransformerConfig, TransformerState,
 };
+pub use vit::{ImageSize, Vit, VitConfig};
 
 #[cfg(test)]
 pub(crate) type TestBackend = burn_flex::Flex;

@@ -133,8 +133,9 @@ fn language_modelling<B: AutodiffBackend>(
     let card = Card {
         config,
         special,
-        tokenizer,
+        tokenizer: Some(tokenizer),
         features: None,
+        labels: None,
     };
     let windows = [training, validation];
     let place = (folder, device);
@@ -157,9 +158,7 @@ fn language_modelling<B: AutodiffBackend>(
             described,
             observer,
         ),
-        Model::Transformer(_) | Model::EncoderDecoder(_) | Model::SpeechToText(_) => {
-            unreachable!("a recipe for text makes a language model")
-        }
+        _ => unreachable!("a recipe for text makes a language model"),
     }
 }
 
@@ -249,8 +248,9 @@ fn translation<B: AutodiffBackend>(
         card: Card {
             config,
             special,
-            tokenizer,
+            tokenizer: Some(tokenizer),
             features: None,
+            labels: None,
         },
         recipe: &recipe.train,
         folder,

@@ -108,8 +108,9 @@ pub(crate) fn run<B: AutodiffBackend>(
         card: Card {
             config,
             special,
-            tokenizer,
+            tokenizer: Some(tokenizer),
             features: Some(features(recipe)),
+            labels: None,
         },
         recipe: &recipe.train,
         folder,

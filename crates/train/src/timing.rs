@@ -143,7 +143,9 @@ pub fn time_steps<B: AutodiffBackend>(
                 SpeechRecognition::new(batches, validation, seed, weights, device.clone());
             time(objective, model, recipe, count, device, observer)
         }
-        Model::EncoderDecoder(_) => unreachable!("no recipe makes an encoder-decoder over vectors"),
+        Model::EncoderDecoder(_) | Model::Bert(_) | Model::Vit(_) => {
+            unreachable!("no recipe makes such a model")
+        }
     }
 }
 

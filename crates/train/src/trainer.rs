@@ -74,9 +74,12 @@ pub struct Outcome {
 pub(crate) struct Card {
     pub(crate) config: ModelConfig,
     pub(crate) special: SpecialTokens,
-    pub(crate) tokenizer: Tokenizer,
+    /// Where the model reads or writes text.
+    pub(crate) tokenizer: Option<Tokenizer>,
     /// Where the model reads sound.
     pub(crate) features: Option<FilterbankConfig>,
+    /// Where the model names a class.
+    pub(crate) labels: Option<Vec<String>>,
 }
 
 /// A run: an objective, what it is saved as, and where.
@@ -180,8 +183,9 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             special: self.card.special.clone(),
             dialect: Dialect::of(&self.card.config),
             model: self.objective.package(model.valid()),
-            tokenizer: Some(self.card.tokenizer.clone()),
+            tokenizer: self.card.tokenizer.clone(),
             features: self.card.features.clone(),
+            labels: self.card.labels.clone(),
         };
         Ok(directory.save(&self.folder.join(name))?)
     }

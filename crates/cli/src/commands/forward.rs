@@ -8,7 +8,7 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 use hearth_hub::{Model, read_tensors, write_tensors};
-use hearth_model::{Autoregressive, Conditional, LanguageModel, SpeechToText};
+use hearth_model::{Autoregressive, Bert, Conditional, LanguageModel, SpeechToText, Vit};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,41 +16,48 @@ use std::path::Path;
 pub(crate) fn run<P: Platform>(options: &Forward, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open(&options.model, context)?;
     let inputs = Inputs::read(&options.inputs)?;
-    let (name, output) =
-        forward::<Inference<P>>(&loaded.directory.model, &inputs, &context.device)?;
-    let difference = inputs
-        .tensors
-        .get(name)
-        .and_then(|reference| largest_difference(reference, &output));
-    let shape = output.shape.to_vec();
-    write_tensors(&options.outputs, [(name.to_owned(), output)])?;
-    let mut text = format!("{name} {shape:?} written to {}", options.outputs.display());
-    if let Some(difference) = difference {
-        text += &format!(
-            "\nmax |difference| to {name} in {}: {difference:.2e}",
-            options.inputs.display()
-        );
+    let outputs = forward::<Inference<P>>(&loaded.directory.model, &inputs, &context.device)?;
+    let named = outputs
+        .iter()
+        .map(|(name, data)| ((*name).to_owned(), data.clone()));
+    write_tensors(&options.outputs, named)?;
+    for (name, output) in outputs {
+        let reference = inputs.tensors.get(name);
+        let difference = reference.and_then(|reference| largest_difference(reference, &output));
+        let shape = output.shape.to_vec();
+        let mut text = format!("{name} {shape:?} written to {}", options.outputs.display());
+        if let Some(difference) = difference {
+            text += &format!(
+                "\nmax |difference| to {name} in {}: {difference:.2e}",
+                options.inputs.display()
+            );
+        }
+        let result = json!({ "output": name, "shape": shape, "max_difference": difference });
+        context.console.result(&result, text)?;
     }
-    let result = json!({ "output": name, "shape": shape, "max_difference": difference });
-    context.console.result(&result, text)
+    Ok(())
 }
 
-/// The model's output under Hugging Face's name.
+/// An output under Hugging Face's name.
+type Output = (&'static str, TensorData);
+
+/// The model's outputs, that of its head first.
 pub(super) fn forward<B: Backend>(
     model: &Model<B>,
     inputs: &Inputs<'_>,
     device: &B::Device,
-) -> Result<(&'static str, TensorData), CliError> {
+) -> Result<Vec<Output>, CliError> {
+    let logits = |logits: Tensor<B, 3>| Ok(vec![("logits", logits.into_data())]);
     match model {
         Model::Gpt(gpt) => {
             let tokens =
                 inputs.tokens::<B>("input_ids", (gpt.vocab(), gpt.max_positions()), device)?;
-            Ok(("logits", gpt.forward(tokens).into_data()))
+            logits(gpt.forward(tokens))
         }
         Model::RnnLm(rnn) => {
             let tokens =
                 inputs.tokens::<B>("input_ids", (rnn.vocab(), rnn.max_positions()), device)?;
-            Ok(("logits", rnn.forward(tokens).into_data()))
+            logits(rnn.forward(tokens))
         }
         Model::Transformer(model) => {
             let limits = (model.vocab(), model.max_positions());
@@ -58,10 +65,7 @@ pub(super) fn forward<B: Backend>(
             let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
             inputs.same_batch(source.dims()[0], "decoder_input_ids", target.dims()[0])?;
             let padding_mask = inputs.padding_mask("attention_mask", source.dims(), device)?;
-            Ok((
-                "logits",
-                model.forward(source, padding_mask, target).into_data(),
-            ))
+            logits(model.forward(source, padding_mask, target))
         }
         Model::SpeechToText(model) => {
             let frames = inputs.frames(model, device)?;
@@ -70,7 +74,7 @@ pub(super) fn forward<B: Backend>(
             let [batch, n_frames, _] = frames.dims();
             inputs.same_batch(batch, "decoder_input_ids", target.dims()[0])?;
             let mask = inputs.padding_mask("attention_mask", [batch, n_frames], device)?;
-            Ok(("logits", model.forward(frames, mask, target).into_data()))
+            logits(model.forward(frames, mask, target))
         }
         Model::EncoderDecoder(stacks) => {
             // torch.nn.Transformer: [seq, batch, d_model]
@@ -84,7 +88,20 @@ pub(super) fn forward<B: Backend>(
             let (source, target) = (vectors("src")?, vectors("tgt")?);
             inputs.same_batch(source.dims()[0], "tgt", target.dims()[0])?;
             let output = stacks.forward(source, target, None).swap_dims(0, 1);
-            Ok(("output", output.into_data()))
+            Ok(vec![("output", output.into_data())])
+        }
+        Model::Bert(bert) => {
+            let (tokens, segments, padding_mask) = inputs.text(bert, device)?;
+            let hidden = bert.encode(tokens, segments, padding_mask);
+            let tokens = bert.token_logits(hidden.clone()).map(Tensor::into_data);
+            let classes = bert.class_logits(hidden.clone()).map(Tensor::into_data);
+            let logits = tokens.or(classes).map(|logits| ("logits", logits));
+            let hidden = ("last_hidden_state", hidden.into_data());
+            Ok(logits.into_iter().chain([hidden]).collect())
+        }
+        Model::Vit(vit) => {
+            let logits = vit.forward(inputs.pixels(vit, device)?);
+            Ok(vec![("logits", logits.into_data())])
         }
     }
 }
@@ -229,6 +246,58 @@ impl<'a> Inputs<'a> {
             return Err(self.error(name, problem));
         }
         Ok(frames)
+    }
+
+    /// Tokens, segments and what is padding, as a [`Bert`] reads them: `[batch, seq]` each.
+    #[allow(clippy::type_complexity, reason = "taken apart at once")]
+    pub(super) fn text<B: Backend>(
+        &self,
+        model: &Bert<B>,
+        device: &B::Device,
+    ) -> Result<
+        (
+            Tensor<B, 2, Int>,
+            Option<Tensor<B, 2, Int>>,
+            Option<Tensor<B, 2, Bool>>,
+        ),
+        CliError,
+    > {
+        let limits = (model.vocab(), model.max_positions());
+        let tokens = self.tokens("input_ids", limits, device)?;
+        let name = "token_type_ids";
+        let segments = if self.has(name) {
+            let limits = (model.n_segments(), model.max_positions());
+            Some(self.tokens(name, limits, device)?)
+        } else {
+            None
+        };
+        if let Some(segments) = &segments
+            && segments.dims() != tokens.dims()
+        {
+            let (found, expected) = (segments.dims(), tokens.dims());
+            let problem = format!("its shape is {found:?}, expected {expected:?} as input_ids has");
+            return Err(self.error(name, problem));
+        }
+        let padding_mask = self.padding_mask("attention_mask", tokens.dims(), device)?;
+        Ok((tokens, segments, padding_mask))
+    }
+
+    /// `[batch, n_channels, height, width]`, of the size that the model reads.
+    pub(super) fn pixels<B: Backend>(
+        &self,
+        model: &Vit<B>,
+        device: &B::Device,
+    ) -> Result<Tensor<B, 4>, CliError> {
+        let name = "pixel_values";
+        let data = self.get(name, 4)?;
+        let image = model.image();
+        let expected = [image.n_channels, image.height, image.width];
+        if data.shape.to_vec()[1..] != expected || !data.dtype.is_float() {
+            let (shape, dtype) = (data.shape.to_vec(), data.dtype);
+            let problem = format!("{dtype:?} {shape:?}, expected floats, each image {expected:?}");
+            return Err(self.error(name, problem));
+        }
+        Ok(Tensor::from_data(data.clone().convert::<f32>(), device))
     }
 
     fn same_batch(&self, expected: usize, name: &str, found: usize) -> Result<(), CliError> {

@@ -34,8 +34,8 @@ impl<B: Backend> Loaded<B> {
             Model::Gpt(gpt) => Ok(Writer::Gpt(gpt)),
             Model::RnnLm(rnn) => Ok(Writer::RnnLm(rnn)),
             Model::Transformer(model) => Ok(Writer::Transformer(model, self.source_tokens()?)),
-            Model::EncoderDecoder(_) | Model::SpeechToText(_) => {
-                Err(self.wrong_model(command, "a model over tokens"))
+            Model::EncoderDecoder(_) | Model::SpeechToText(_) | Model::Bert(_) | Model::Vit(_) => {
+                Err(self.wrong_model(command, "a model that writes behind tokens"))
             }
         }
     }

@@ -62,8 +62,39 @@ fn torch_transformer<B: Backend>() -> f32 {
     let reference = Reference::of("torch-transformer");
     // [seq, batch, d_model] -> [batch, seq, d_model]
     let [source, target, output] =
-        ["src", "tgt", "output"].map(|name| reference.floats::<B>(name).swap_dims(0, 1));
+        ["src", "tgt", "output"].map(|name| reference.floats::<B, 3>(name).swap_dims(0, 1));
     max_difference(model.forward(source, target, None), output)
+}
+
+/// With padding, and two segments.
+fn bert<B: Backend>(name: &str) -> f32 {
+    let Model::Bert(model) = load::<B>(name) else {
+        panic!("{name} is an encoder over tokens");
+    };
+    let reference = Reference::of(name);
+    let hidden = model.encode(
+        reference.ids("input_ids"),
+        Some(reference.ids("token_type_ids")),
+        Some(reference.padding_mask("attention_mask")),
+    );
+    let classes = model.class_logits(hidden.clone());
+    match (classes, model.token_logits(hidden.clone())) {
+        (Some(logits), None) => max_difference(logits, reference.floats("logits")),
+        (None, Some(logits)) => {
+            let vectors = max_difference(hidden, reference.floats("last_hidden_state"));
+            vectors.max(max_difference(logits, reference.floats("logits")))
+        }
+        heads => panic!("{name} has one head: {heads:?}"),
+    }
+}
+
+fn vit<B: Backend>() -> f32 {
+    let Model::Vit(model) = load::<B>("vit") else {
+        panic!("vit reads images");
+    };
+    let reference = Reference::of("vit");
+    let logits = model.forward(reference.floats("pixel_values"));
+    max_difference(logits, reference.floats("logits"))
 }
 
 fn check(difference: f32) {
@@ -91,6 +122,20 @@ fn marian_computes_the_logits_of_hugging_face() {
 fn speech_to_text_computes_the_logits_of_hugging_face() {
     check(speech_to_text::<Flex>());
     check(speech_to_text::<NdArray>());
+}
+
+#[test]
+fn bert_computes_the_vectors_and_logits_of_hugging_face() {
+    for name in ["bert-mlm", "bert-classify"] {
+        check(bert::<Flex>(name));
+        check(bert::<NdArray>(name));
+    }
+}
+
+#[test]
+fn vit_computes_the_logits_of_hugging_face() {
+    check(vit::<Flex>());
+    check(vit::<NdArray>());
 }
 
 #[test]

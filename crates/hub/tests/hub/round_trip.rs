@@ -2,15 +2,16 @@
 
 use std::fs;
 
+use burn::tensor::TensorData;
 use burn_flex::Flex;
 use hearth_data::Tokenizer;
 use hearth_hub::{Dialect, HubError, ModelConfig, ModelDirectory, SpecialTokens, read_tensors};
 use hearth_model::{
-    Activation, EncoderDecoderConfig, GptConfig, NormPlacement, PositionEncoding,
-    SpeechToTextConfig, StackSize, TransformerConfig,
+    Activation, BertConfig, EncoderDecoderConfig, GptConfig, NormPlacement, PositionEncoding,
+    SpeechToTextConfig, StackSize, TransformerConfig, VitConfig,
 };
 
-use crate::support::{Copy, FIXTURES, bits, fixture};
+use crate::support::{Copy, FIXTURES, bits, fixture, whole};
 
 fn load(dir: &std::path::Path) -> ModelDirectory<Flex> {
     ModelDirectory::load(dir, &Default::default()).expect("the directory is in order")
@@ -23,6 +24,7 @@ fn fresh(config: ModelConfig) -> ModelDirectory<Flex> {
         special: SpecialTokens::default(),
         tokenizer: None,
         features: None,
+        labels: None,
         config,
     }
 }
@@ -61,7 +63,14 @@ fn a_saved_fixture_has_the_same_tensors_as_the_other_librarys_file() {
 
 #[test]
 fn every_field_that_is_written_says_what_hugging_face_wrote() {
-    for name in ["gpt2", "marian", "speech-to-text"] {
+    for name in [
+        "gpt2",
+        "marian",
+        "speech-to-text",
+        "bert-mlm",
+        "bert-classify",
+        "vit",
+    ] {
         let directory = load(&fixture(name));
         let ours = directory
             .dialect
@@ -70,8 +79,8 @@ fn every_field_that_is_written_says_what_hugging_face_wrote() {
         let theirs = fs::read_to_string(fixture(name).join("config.json")).expect("a config");
         let theirs: serde_json::Value = serde_json::from_str(&theirs).expect("JSON");
         for (field, value) in ours.as_object().expect("an object") {
-            // The fixture has the newer spelling, `dtype`, and leaves a copy of `encoder_layers` out.
-            if field != "torch_dtype" && field != "num_hidden_layers" {
+            // The fixture has the newer spelling, `dtype`, and leaves out what is the default.
+            if field != "torch_dtype" && !theirs[field].is_null() {
                 // Swish has two names.
                 let same = value == &theirs[field] || (value == "silu" && theirs[field] == "swish");
                 assert!(
@@ -190,6 +199,16 @@ fn the_outside_dialect_that_can_say_it_is_preferred() {
             Dialect::SpeechToText,
         ),
         (ModelConfig::SpeechToText(both_heads()), Dialect::Hearth),
+        (ModelConfig::Bert(BertConfig::tiny(7)), Dialect::Bert),
+        (
+            ModelConfig::Bert(BertConfig::tiny(7).masked_lm()),
+            Dialect::Bert,
+        ),
+        (
+            ModelConfig::Bert(BertConfig::tiny(7).masked_lm().classifier(2)),
+            Dialect::Hearth,
+        ),
+        (ModelConfig::Vit(VitConfig::tiny(3)), Dialect::Vit),
     ] {
         assert_eq!(Dialect::of(&config), expected, "{config:?}");
     }
@@ -220,6 +239,11 @@ fn every_fresh_model_comes_back_in_every_dialect_that_can_say_it() {
         ModelConfig::EncoderDecoder(before),
         ModelConfig::SpeechToText(SpeechToTextConfig::tiny(7)),
         ModelConfig::SpeechToText(both_heads()),
+        ModelConfig::Bert(BertConfig::tiny(7)),
+        ModelConfig::Bert(BertConfig::tiny(7).masked_lm()),
+        ModelConfig::Bert(BertConfig::tiny(7).classifier(3)),
+        ModelConfig::Bert(BertConfig::tiny(7).masked_lm().classifier(3)),
+        ModelConfig::Vit(VitConfig::tiny(3)),
     ] {
         let mut first = fresh(config);
         for dialect in Dialect::ALL {
@@ -239,7 +263,7 @@ fn every_fresh_model_comes_back_in_every_dialect_that_can_say_it() {
             n_saved += 1;
         }
     }
-    assert_eq!(n_saved, 12);
+    assert_eq!(n_saved, 21);
 }
 
 #[test]
@@ -247,7 +271,7 @@ fn gpt2_is_read_without_its_prefix_and_with_its_constants() {
     let copy = Copy::of("gpt2");
     copy.with_tensors(|tensors| {
         let head = tensors["transformer.wte.weight"].clone();
-        let mask = burn::tensor::TensorData::new(vec![1u8; 4], [1, 1, 2, 2]);
+        let mask = TensorData::new(vec![1u8; 4], [1, 1, 2, 2]);
         let names: Vec<_> = tensors.keys().cloned().collect();
         for name in names {
             let data = tensors.remove(&name).expect("it is there");
@@ -259,6 +283,47 @@ fn gpt2_is_read_without_its_prefix_and_with_its_constants() {
     });
     let (bare, whole) = (load(&copy.dir), load(&fixture("gpt2")));
     assert_eq!(bits(&bare.model), bits(&whole.model));
+}
+
+/// Sentence encoders are saved without the prefix, and older ones with a table of numbers.
+#[test]
+fn bert_is_read_without_its_prefix_and_with_its_constants() {
+    let copy = Copy::of("bert-classify");
+    copy.with_tensors(|tensors| {
+        let names: Vec<_> = tensors.keys().cloned().collect();
+        for name in names {
+            let data = tensors.remove(&name).expect("it is there");
+            tensors.insert(name.replace("bert.", ""), data);
+        }
+        let numbers = TensorData::new((0..48i64).collect(), [1, 48]);
+        tensors.insert("embeddings.position_ids".into(), numbers);
+    });
+    let (bare, whole) = (load(&copy.dir), load(&fixture("bert-classify")));
+    assert_eq!(bits(&bare.model), bits(&whole.model));
+}
+
+#[test]
+fn the_names_of_classes_travel_with_their_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("saved");
+    for (config, dialect) in [
+        (
+            ModelConfig::Bert(BertConfig::tiny(7).classifier(2)),
+            Dialect::Bert,
+        ),
+        (ModelConfig::Vit(VitConfig::tiny(2)), Dialect::Hearth),
+    ] {
+        let mut first = fresh(config);
+        first.dialect = dialect;
+        first.save(&dir).expect("saved");
+        assert_eq!(load(&dir).label(1), "LABEL_1");
+        first.labels = Some(vec!["yes".into(), "no".into()]);
+        first.save(&dir).expect("saved");
+        assert_eq!(load(&dir).label(1), "no");
+        first.labels = Some(vec!["yes".into()]);
+        let error = first.save(&dir).expect_err("one name of two classes");
+        assert!(whole(&error).contains("labels is 1, expected 2"), "{error}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use hearth_hub::{HubError, Model, ModelDirectory, read_tensors};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) const FIXTURES: [&str; 8] = [
+pub(crate) const FIXTURES: [&str; 11] = [
     "gpt2",
     "llama",
     "mistral",
@@ -22,6 +22,9 @@ pub(crate) const FIXTURES: [&str; 8] = [
     "torch-lstm-lm",
     "torch-gru-lm",
     "speech-to-text",
+    "bert-mlm",
+    "bert-classify",
+    "vit",
 ];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -43,7 +46,7 @@ impl Reference {
         Tensor::from_data(self.0[name].clone(), &B::Device::default())
     }
 
-    pub(crate) fn floats<B: Backend>(&self, name: &str) -> Tensor<B, 3> {
+    pub(crate) fn floats<B: Backend, const D: usize>(&self, name: &str) -> Tensor<B, D> {
         Tensor::from_data(self.0[name].clone(), &B::Device::default())
     }
 
@@ -53,7 +56,10 @@ impl Reference {
     }
 }
 
-pub(crate) fn max_difference<B: Backend>(found: Tensor<B, 3>, expected: Tensor<B, 3>) -> f32 {
+pub(crate) fn max_difference<B: Backend, const D: usize>(
+    found: Tensor<B, D>,
+    expected: Tensor<B, D>,
+) -> f32 {
     assert_eq!(found.dims(), expected.dims());
     let largest: TensorData = (found - expected).abs().max().into_data();
     largest.iter::<f32>().next().expect("one number")

@@ -22,12 +22,15 @@ const SMALL: f64 = 1e-3;
 
 /// Fields of a config that say how much is dropped out. The references were made without; what a field is absent for, its
 /// dialect drops out by its library's default.
-const DROPOUT: [&str; 6] = [
+const DROPOUT: [&str; 9] = [
     "activation_dropout",
     "attention_dropout",
+    "attention_probs_dropout_prob",
     "attn_pdrop",
+    "classifier_dropout",
     "dropout",
     "embd_pdrop",
+    "hidden_dropout_prob",
     "resid_pdrop",
 ];
 
@@ -113,6 +116,32 @@ impl<B: AutodiffBackend> Reference<'_, B> {
                     let logits = model.forward(frames.clone(), mask.clone(), target.clone());
                     let hidden = Some(hidden.clone());
                     TokenLoss::new(logits, labels.clone(), hidden, n_tokens, 0.0).mean()
+                })
+            }
+            Model::Bert(bert) => {
+                let (tokens, segments, mask) = inputs.text(bert, device)?;
+                let shape = match bert.n_classes() {
+                    Some(_) => [tokens.dims()[0], 1],
+                    None => tokens.dims(),
+                };
+                let (labels, hidden, n_labels) = self.labels(shape)?;
+                self.train(bert.clone(), Model::Bert, steps, |bert| {
+                    let vectors = bert.encode(tokens.clone(), segments.clone(), mask.clone());
+                    let classes = bert.class_logits(vectors.clone());
+                    let classes = classes.map(|logits| logits.unsqueeze_dim(1));
+                    let logits = classes.or_else(|| bert.token_logits(vectors.clone()));
+                    let logits = logits.unwrap_or(vectors);
+                    let hidden = Some(hidden.clone());
+                    TokenLoss::new(logits, labels.clone(), hidden, n_labels, 0.0).mean()
+                })
+            }
+            Model::Vit(vit) => {
+                let pixels = inputs.pixels(vit, device)?;
+                let [batch, _, _, _] = pixels.dims();
+                let (labels, _, n_labels) = self.labels([batch, 1])?;
+                self.train(vit.clone(), Model::Vit, steps, |vit| {
+                    let logits = vit.forward(pixels.clone()).unsqueeze_dim(1);
+                    TokenLoss::new(logits, labels.clone(), None, n_labels, 0.0).mean()
                 })
             }
             Model::EncoderDecoder(stacks) => {
@@ -202,6 +231,7 @@ impl<B: AutodiffBackend> Reference<'_, B> {
             model: gradients,
             tokenizer: None,
             features: None,
+            labels: None,
         };
         directory.write(&written)?;
         let found: BTreeMap<String, TensorData> = read_tensors(&written.join("model.safetensors"))?

@@ -1,0 +1,390 @@
+//! BERT: an encoder that sees both sides of a token. Devlin et al. 2019 <https://arxiv.org/abs/1810.04805>.
+//!
+//! One body with up to three things on top of it: a pooler, a head that guesses masked tokens, a head that names a class.
+
+use crate::activation::Activation;
+use crate::attention::project;
+use crate::classifier::{ClassHead, ClassHeadConfig};
+use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
+use crate::error::{ConfigError, at_least_one, cross_attention};
+use crate::gpt::same_width;
+use crate::initialisation::{Initialisation, WeightInitialisers, linear, materialise};
+use crate::mask::Mask;
+use crate::norm::Norm;
+use crate::positions::PositionEncoding;
+use crate::stack::Stack;
+use crate::stack_config::{StackConfig, StackSize};
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::tensor::module::embedding;
+use burn::tensor::{Bool, Int, Tensor, backend::Backend, s};
+use serde::{Deserialize, Serialize};
+
+/// What a [`Bert`] is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BertConfig {
+    /// Tokens and positions; its dropout stands behind the norm of the sum.
+    pub embedding: EmbeddingConfig,
+    /// Kinds of segments: 2 where texts come in pairs.
+    pub n_segments: usize,
+    /// The layers; their norm is that of the stem, too.
+    pub encoder: StackConfig,
+    /// Whether the first vector goes through one more layer before it stands for the text.
+    pub pooler: bool,
+    /// What guesses masked tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked: Option<MaskedHeadConfig>,
+    /// What names a class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ClassHeadConfig>,
+    /// How weights are drawn.
+    pub initialisation: Initialisation,
+}
+
+/// What a [`MaskedHead`] is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskedHeadConfig {
+    /// Whether it shares the token embedding's matrix.
+    pub tied: bool,
+}
+
+impl BertConfig {
+    /// BERT's choices in the given size, without dropout: learned positions, two segments, norm after each branch, GELU, a
+    /// pooler, and no head.
+    pub fn bert(vocab: usize, max_positions: usize, size: StackSize) -> Self {
+        Self {
+            embedding: EmbeddingConfig {
+                vocab,
+                d_model: size.d_model,
+                max_positions,
+                positions: PositionEncoding::Learned,
+                scale: false,
+                dropout: 0.0,
+            },
+            n_segments: 2,
+            encoder: StackConfig {
+                activation: Activation::Gelu,
+                norm_epsilon: 1e-12,
+                ..StackConfig::post_norm(size)
+            },
+            pooler: true,
+            masked: None,
+            classes: None,
+            initialisation: Initialisation::Gpt2,
+        }
+    }
+
+    /// With a head that guesses masked tokens, and no pooler.
+    pub fn masked_lm(self) -> Self {
+        Self {
+            pooler: false,
+            masked: Some(MaskedHeadConfig { tied: true }),
+            ..self
+        }
+    }
+
+    /// With a head that names one of so many classes.
+    pub fn classifier(self, n_classes: usize) -> Self {
+        let dropout = self.encoder.dropout;
+        Self {
+            classes: Some(ClassHeadConfig { n_classes, dropout }),
+            ..self
+        }
+    }
+
+    /// Two layers, 16 wide, 32 positions: for tests and first steps.
+    pub fn tiny(vocab: usize) -> Self {
+        let size = StackSize {
+            d_model: 16,
+            n_heads: 2,
+            n_layers: 2,
+        };
+        Self::bert(vocab, 32, size)
+    }
+
+    /// Whether a model can be made from these numbers.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.embedding.validate()?;
+        self.encoder.validate()?;
+        at_least_one("n_segments", self.n_segments)?;
+        if let Some(classes) = &self.classes {
+            classes.validate()?;
+        }
+        let found = self.encoder.cross_attention;
+        cross_attention("encoder.cross_attention", found, false)?;
+        let d_model = self.encoder.d_model;
+        same_width("embedding.d_model", self.embedding.d_model, d_model)
+    }
+
+    /// A model with freshly drawn weights.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Bert<B> {
+        materialise(self.skeleton(device))
+    }
+
+    /// A model whose parameters are not drawn until they are first used: what a loader fills in.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn skeleton<B: Backend>(&self, device: &B::Device) -> Bert<B> {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let d_model = self.encoder.d_model;
+        let initialisers = self
+            .initialisation
+            .initialisers(d_model, self.encoder.n_layers);
+        let tokens = EmbeddingConfig {
+            dropout: 0.0,
+            ..self.embedding.clone()
+        };
+        let square = || linear([d_model, d_model], true, &initialisers.inner, device);
+        Bert {
+            embedding: tokens.init(&initialisers, device),
+            segments: initialisers
+                .embedding
+                .init([self.n_segments, d_model], device),
+            embedding_norm: self.encoder.new_norm(device),
+            dropout: DropoutConfig::new(self.embedding.dropout).init(),
+            encoder: self.encoder.init(self.initialisation, device),
+            pooler: self.pooler.then(square),
+            masked: self
+                .masked
+                .as_ref()
+                .map(|masked| MaskedHead::new(self, masked.tied, &initialisers, device)),
+            classes: self
+                .classes
+                .as_ref()
+                .map(|classes| classes.init(d_model, &initialisers, device)),
+        }
+    }
+}
+
+/// An encoder over tokens.
+#[derive(Module, Debug)]
+pub struct Bert<B: Backend> {
+    embedding: TokenEmbedding<B>,
+    /// `[n_segments, d_model]`
+    segments: Param<Tensor<B, 2>>,
+    embedding_norm: Norm<B>,
+    dropout: Dropout,
+    encoder: Stack<B>,
+    pooler: Option<Linear<B>>,
+    masked: Option<MaskedHead<B>>,
+    classes: Option<ClassHead<B>>,
+}
+
+impl<B: Backend> Bert<B> {
+    /// Number of tokens.
+    pub fn vocab(&self) -> usize {
+        self.embedding.vocab()
+    }
+
+    /// Width of the vectors.
+    pub fn d_model(&self) -> usize {
+        self.encoder.d_model()
+    }
+
+    /// Number of kinds of segments.
+    pub fn n_segments(&self) -> usize {
+        let [n_segments, _] = self.segments.dims();
+        n_segments
+    }
+
+    /// The longest sequence that can be read.
+    pub fn max_positions(&self) -> usize {
+        self.embedding.max_positions()
+    }
+
+    /// Number of classes; none without a head for them.
+    pub fn n_classes(&self) -> Option<usize> {
+        self.classes.as_ref().map(ClassHead::n_classes)
+    }
+
+    /// Whether there is a head that guesses masked tokens.
+    pub fn guesses_tokens(&self) -> bool {
+        self.masked.is_some()
+    }
+
+    /// A vector for each token, which knows of all the others.
+    ///
+    /// - `tokens`: `[batch, seq]`; padding belongs at the end
+    /// - `segments`: `[batch, seq]`, which segment a token is of; all of the first if not given
+    /// - `padding_mask`: `[batch, seq]`
+    /// - returns `[batch, seq, d_model]`
+    ///
+    /// # Panics
+    /// If there are more tokens than positions.
+    pub fn encode(
+        &self,
+        tokens: Tensor<B, 2, Int>,
+        segments: Option<Tensor<B, 2, Int>>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> Tensor<B, 3> {
+        let table = self.segments.val();
+        let segments = match segments {
+            Some(segments) => embedding(table, segments),
+            None => table.slice(s![..1, ..]).unsqueeze::<3>(),
+        };
+        let sum = self.embedding.forward(tokens, 0, &[0]) + segments;
+        let stem = self.dropout.forward(self.embedding_norm.forward(sum));
+        let mask = Mask::padding(padding_mask);
+        self.encoder.forward(stem, &mask, None)
+    }
+
+    /// The vector that stands for the whole text: the first, through the pooler if there is one.
+    ///
+    /// - `hidden`: `[batch, seq, d_model]`, as [`encode`](Self::encode) makes it
+    /// - returns `[batch, d_model]`
+    pub fn pool(&self, hidden: Tensor<B, 3>) -> Tensor<B, 2> {
+        let [batch, _, d_model] = hidden.dims();
+        let first = hidden.slice(s![.., ..1, ..]).reshape([batch, d_model]);
+        match &self.pooler {
+            Some(pooler) => pooler.forward(first).tanh(),
+            None => first,
+        }
+    }
+
+    /// What each token might be; none without a head for it.
+    ///
+    /// - `hidden`: `[batch, seq, d_model]`
+    /// - returns `[batch, seq, vocab]`
+    pub fn token_logits(&self, hidden: Tensor<B, 3>) -> Option<Tensor<B, 3>> {
+        let head = self.masked.as_ref()?;
+        Some(head.forward(hidden, &self.embedding))
+    }
+
+    /// What the text might be; none without a head for it.
+    ///
+    /// - `hidden`: `[batch, seq, d_model]`
+    /// - returns `[batch, n_classes]`
+    pub fn class_logits(&self, hidden: Tensor<B, 3>) -> Option<Tensor<B, 2>> {
+        let head = self.classes.as_ref()?;
+        Some(head.forward(self.pool(hidden)))
+    }
+}
+
+/// Guesses what stands under a mask: a layer with a norm, then the head of every other model.
+#[derive(Module, Debug)]
+pub struct MaskedHead<B: Backend> {
+    transform: Linear<B>,
+    norm: Norm<B>,
+    head: Head<B>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl<B: Backend> MaskedHead<B> {
+    fn new(
+        config: &BertConfig,
+        tied: bool,
+        initialisers: &WeightInitialisers,
+        device: &B::Device,
+    ) -> Self {
+        let (vocab, d_model) = (config.embedding.vocab, config.encoder.d_model);
+        Self {
+            transform: linear([d_model, d_model], true, &initialisers.inner, device),
+            norm: config.encoder.new_norm(device),
+            head: Head::new([vocab, d_model], tied, true, initialisers, device),
+            activation: config.encoder.activation,
+        }
+    }
+
+    fn forward(&self, hidden: Tensor<B, 3>, stem: &TokenEmbedding<B>) -> Tensor<B, 3> {
+        let hidden = self.activation.apply(project(&self.transform, hidden));
+        self.head.forward(self.norm.forward(hidden), stem)
+    }
+}
+
+/// The mean of the vectors that are no padding: an embedding of the text. Reimers and Gurevych 2019
+/// <https://arxiv.org/abs/1908.10084>, §3. A row of nothing but padding gives zeros.
+///
+/// - `hidden`: `[batch, seq, d_model]`
+/// - `padding_mask`: `[batch, seq]`
+/// - returns `[batch, d_model]`
+pub fn mean_pool<B: Backend>(
+    hidden: Tensor<B, 3>,
+    padding_mask: Option<Tensor<B, 2, Bool>>,
+) -> Tensor<B, 2> {
+    let [batch, seq, d_model] = hidden.dims();
+    let Some(padding_mask) = padding_mask else {
+        return hidden.mean_dim(1).reshape([batch, d_model]);
+    };
+    let visible = padding_mask.bool_not().float();
+    let counts = visible.clone().sum_dim(1).clamp_min(1.0);
+    let weights = (visible / counts).reshape([batch, 1, seq]);
+    weights.matmul(hidden).reshape([batch, d_model])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TestBackend;
+    use burn::tensor::{TensorData, Tolerance};
+
+    fn model() -> Bert<TestBackend> {
+        TestBackend::seed(&Default::default(), 7);
+        let config = BertConfig::tiny(11).masked_lm().classifier(3);
+        config.init(&Default::default())
+    }
+
+    fn tokens(ids: &[i64]) -> Tensor<TestBackend, 2, Int> {
+        Tensor::from_data(
+            TensorData::new(ids.to_vec(), [1, ids.len()]),
+            &Default::default(),
+        )
+    }
+
+    fn assert_near<const D: usize>(a: Tensor<TestBackend, D>, b: Tensor<TestBackend, D>) {
+        let tolerance = Tolerance::absolute(1e-5);
+        a.into_data()
+            .assert_approx_eq::<f32>(&b.into_data(), tolerance);
+    }
+
+    #[test]
+    fn padding_changes_nothing() {
+        let model = model();
+        let short = model.encode(tokens(&[1, 5, 3]), None, None);
+        let hidden = [[false, false, false, true, true]];
+        let mask = || Some(Tensor::<_, 2, Bool>::from_data(hidden, &Default::default()));
+        let long = model.encode(tokens(&[1, 5, 3, 9, 9]), None, mask());
+        let logits = |hidden| model.class_logits(hidden).expect("a head");
+        assert_near(logits(long.clone()), logits(short.clone()));
+        assert_near(
+            mean_pool(long.clone(), mask()),
+            mean_pool(short.clone(), None),
+        );
+        assert_near(long.slice(s![.., ..3, ..]), short);
+    }
+
+    #[test]
+    fn both_sides_of_a_token_and_its_segment_are_seen() {
+        let model = model();
+        let guess = |ids: &[i64], segments| {
+            let hidden = model.encode(tokens(ids), segments, None);
+            let logits = model.token_logits(hidden).expect("a head");
+            logits
+                .slice(s![.., 1..2, ..])
+                .into_data()
+                .to_vec::<f32>()
+                .expect("floats")
+        };
+        let plain = guess(&[1, 2, 3], None);
+        assert_eq!(plain, guess(&[1, 2, 3], Some(tokens(&[0, 0, 0]))));
+        assert_ne!(plain, guess(&[4, 2, 3], None));
+        assert_ne!(plain, guess(&[1, 2, 4], None));
+        assert_ne!(plain, guess(&[1, 2, 3], Some(tokens(&[0, 0, 1]))));
+    }
+
+    #[test]
+    fn a_row_of_padding_has_a_mean() {
+        let hidden = Tensor::<TestBackend, 3>::ones([1, 2, 3], &Default::default());
+        let mask = Tensor::from_data([[true, true]], &Default::default());
+        let mean = mean_pool(hidden, Some(mask)).into_data();
+        assert_eq!(mean.to_vec::<f32>().expect("floats"), [0.0; 3]);
+    }
+}
