@@ -1,13 +1,17 @@
 //! The command line as clap sees it.
 
 mod converting;
+mod examples;
+mod reading;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub(crate) use converting::{Average, Convert, Target};
+pub(crate) use examples::with_examples;
+pub(crate) use reading::{Classify, Embed, FillMask, Lines, PoolingKind};
 
-/// Train and run sequence models: GPT and encoder-decoder Transformers.
+/// Train and run sequence models: GPT, LLaMA, LSTM, BERT, encoder-decoders of text and of speech, images.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -48,6 +52,12 @@ pub(crate) enum Command {
     Translate(Translate),
     /// Write down what is said in WAV files
     Transcribe(Transcribe),
+    /// Name the class of each line of text, or of images
+    Classify(Classify),
+    /// Guess the tokens under the masks of each line
+    FillMask(FillMask),
+    /// A vector for each line of text
+    Embed(Embed),
     /// How likely a text is: nll, perplexity, bits per byte
     Score(Score),
     /// Raw tensors in, raw tensors out, under Hugging Face's names
@@ -208,10 +218,10 @@ pub(crate) struct Forward {
     /// The model directory
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
-    /// Input tensors: input_ids, attention_mask, decoder_input_ids; src, tgt
+    /// Input tensors: input_ids, attention_mask, token_type_ids, decoder_input_ids; src, tgt; pixel_values
     #[arg(long, value_name = "F.safetensors")]
     pub(crate) inputs: PathBuf,
-    /// Where logits (or output) go
+    /// Where logits (or output, or last_hidden_state) go
     #[arg(long, value_name = "F.safetensors")]
     pub(crate) outputs: PathBuf,
 }
@@ -272,115 +282,5 @@ fn at_least_one(text: &str) -> Result<usize, &'static str> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a whole number of at least 1"),
         Ok(count) => Ok(count),
-    }
-}
-
-/// The examples below each command's help, `{}` standing for the program.
-const EXAMPLES: &[(&str, &str)] = &[
-    (
-        "quickstart",
-        "{} quickstart\n  {} quickstart --out /tmp/first-run",
-    ),
-    (
-        "train",
-        "{} train --config configs/shakespeare-char-small.toml\n  \
-         {} train --config configs/cicero.toml --set train.steps=200 --set train.lr=3e-4\n  \
-         {} train --config configs/cicero.toml --data mine.txt --data more.txt.gz --out runs/mine",
-    ),
-    (
-        "generate",
-        "{} generate --model runs/shakespeare-char-small/best --prompt 'ROMEO:' --temperature 0.8 --top-k 40\n  \
-         {} generate --model gpt2 --prompt-ids 464,3290 --max-new-tokens 20 --greedy --json",
-    ),
-    (
-        "translate",
-        "echo 'forty-two' | {} translate --model runs/quickstart/best\n  \
-         {} translate --model opus-mt-en-fr --input en.txt --output fr.txt --beam 6",
-    ),
-    (
-        "transcribe",
-        "{} transcribe --model runs/tones/best call.wav\n  \
-         {} transcribe --model s2t-small-librispeech-asr --beam 8 --json a.wav b.wav",
-    ),
-    (
-        "score",
-        "{} score --model runs/shakespeare-char-small/best --input book.txt\n  \
-         {} score --model runs/quickstart/best --input pairs.tsv --per-token --json",
-    ),
-    (
-        "forward",
-        "{} forward --model gpt2 --inputs reference.safetensors --outputs logits.safetensors",
-    ),
-    (
-        "bench",
-        "{} bench train --config configs/shakespeare-char-small.toml\n  \
-         {} bench train --config configs/cicero.toml --steps 500 --json",
-    ),
-    (
-        "parity",
-        "{} parity crates/hub/tests/fixtures/gpt2 crates/hub/tests/fixtures/marian",
-    ),
-    ("inspect", "{} inspect --model runs/quickstart/best"),
-    (
-        "convert",
-        "{} convert --model runs/quickstart/best --to hf --out for-transformers\n  \
-         {} convert --model tiny-llama.Q8_0.gguf --to hf --out tiny-llama\n  \
-         {} convert --model tiny-llama --to hearth --out mine --shard-size 500MB",
-    ),
-    (
-        "average",
-        "{} average --model runs/a/best --model runs/b/best --out both",
-    ),
-    ("devices", "{} devices --json"),
-    (
-        "plot",
-        "{} plot runs/quickstart\n  {} plot runs/a runs/b --output both.svg",
-    ),
-    (
-        "completions",
-        "{} completions bash > ~/.local/share/bash-completion/completions/{}",
-    ),
-];
-
-/// The command with its program's name and its examples.
-pub(crate) fn with_examples(command: clap::Command, program: &str) -> clap::Command {
-    let named = command
-        .bin_name(program.to_owned())
-        .display_name(program.to_owned());
-    EXAMPLES.iter().fold(named, |command, (name, examples)| {
-        let text = format!("Examples:\n  {}", examples.replace("{}", program));
-        command.mut_subcommand(*name, |subcommand| subcommand.after_help(text))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn every_command_shows_an_example_that_parses() {
-        let command = with_examples(Arguments::command(), "hearth-test");
-        command.clone().debug_assert();
-        for subcommand in command.get_subcommands() {
-            let name = subcommand.get_name().to_owned();
-            let help = subcommand
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            let examples: Vec<&str> = help.lines().skip(1).collect();
-            assert!(!examples.is_empty(), "{name} has no example");
-            for example in examples {
-                let line = example.split("| ").last().unwrap_or_default();
-                let line = line.split(" > ").next().unwrap_or_default();
-                let words = line.split_whitespace().map(|word| word.trim_matches('\''));
-                let parsed = command.clone().try_get_matches_from(words);
-                assert!(
-                    parsed.is_ok(),
-                    "{example}: {}",
-                    parsed.expect_err("an error")
-                );
-            }
-        }
     }
 }

@@ -115,7 +115,7 @@ impl<B: Backend> Loaded<B> {
         })
     }
 
-    fn wrong_model(&self, command: &'static str, expected: &'static str) -> CliError {
+    pub(super) fn wrong_model(&self, command: &'static str, expected: &'static str) -> CliError {
         CliError::WrongModel {
             path: self.path.clone(),
             found: self.directory.config.architecture(),

@@ -1,9 +1,12 @@
 //! The commands, one a file.
 
 pub(crate) mod bench;
+pub(crate) mod classify;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod devices;
+pub(crate) mod embed;
+pub(crate) mod fill_mask;
 pub(crate) mod forward;
 pub(crate) mod generate;
 pub(crate) mod inspect;
@@ -16,4 +19,5 @@ pub(crate) mod transcribe;
 pub(crate) mod translate;
 
 mod loaded;
+mod reading;
 mod run_folder;

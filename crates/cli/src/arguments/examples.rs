@@ -1,0 +1,125 @@
+//! What each command's help shows besides its options.
+
+/// The examples below each command's help, `{}` standing for the program.
+const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "quickstart",
+        "{} quickstart\n  {} quickstart --out /tmp/first-run",
+    ),
+    (
+        "train",
+        "{} train --config configs/shakespeare-char-small.toml\n  \
+         {} train --config configs/cicero.toml --set train.steps=200 --set train.lr=3e-4\n  \
+         {} train --config configs/cicero.toml --data mine.txt --data more.txt.gz --out runs/mine",
+    ),
+    (
+        "generate",
+        "{} generate --model runs/shakespeare-char-small/best --prompt 'ROMEO:' --temperature 0.8 --top-k 40\n  \
+         {} generate --model gpt2 --prompt-ids 464,3290 --max-new-tokens 20 --greedy --json",
+    ),
+    (
+        "translate",
+        "echo 'forty-two' | {} translate --model runs/quickstart/best\n  \
+         {} translate --model opus-mt-en-fr --input en.txt --output fr.txt --beam 6",
+    ),
+    (
+        "transcribe",
+        "{} transcribe --model runs/tones/best call.wav\n  \
+         {} transcribe --model s2t-small-librispeech-asr --beam 8 --json a.wav b.wav",
+    ),
+    (
+        "classify",
+        "echo 'Where is Paris?' | {} classify --model runs/trec/best\n  \
+         {} classify --model runs/mnist/best --top 3 --json seven.png",
+    ),
+    (
+        "fill-mask",
+        "echo 'Paris is the [MASK] of France.' | {} fill-mask --model bert-base-uncased",
+    ),
+    (
+        "embed",
+        "{} embed --model all-MiniLM-L6-v2 --input sentences.txt --normalize --json > vectors.jsonl",
+    ),
+    (
+        "score",
+        "{} score --model runs/shakespeare-char-small/best --input book.txt\n  \
+         {} score --model runs/quickstart/best --input pairs.tsv --per-token --json",
+    ),
+    (
+        "forward",
+        "{} forward --model gpt2 --inputs reference.safetensors --outputs logits.safetensors",
+    ),
+    (
+        "bench",
+        "{} bench train --config configs/shakespeare-char-small.toml\n  \
+         {} bench train --config configs/cicero.toml --steps 500 --json",
+    ),
+    (
+        "parity",
+        "{} parity crates/hub/tests/fixtures/gpt2 crates/hub/tests/fixtures/marian",
+    ),
+    ("inspect", "{} inspect --model runs/quickstart/best"),
+    (
+        "convert",
+        "{} convert --model runs/quickstart/best --to hf --out for-transformers\n  \
+         {} convert --model tiny-llama.Q8_0.gguf --to hf --out tiny-llama\n  \
+         {} convert --model tiny-llama --to hearth --out mine --shard-size 500MB",
+    ),
+    (
+        "average",
+        "{} average --model runs/a/best --model runs/b/best --out both",
+    ),
+    ("devices", "{} devices --json"),
+    (
+        "plot",
+        "{} plot runs/quickstart\n  {} plot runs/a runs/b --output both.svg",
+    ),
+    (
+        "completions",
+        "{} completions bash > ~/.local/share/bash-completion/completions/{}",
+    ),
+];
+
+/// The command with its program's name and its examples.
+pub(crate) fn with_examples(command: clap::Command, program: &str) -> clap::Command {
+    let named = command
+        .bin_name(program.to_owned())
+        .display_name(program.to_owned());
+    EXAMPLES.iter().fold(named, |command, (name, examples)| {
+        let text = format!("Examples:\n  {}", examples.replace("{}", program));
+        command.mut_subcommand(*name, |subcommand| subcommand.after_help(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Arguments;
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_shows_an_example_that_parses() {
+        let command = with_examples(Arguments::command(), "hearth-test");
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            let name = subcommand.get_name().to_owned();
+            let help = subcommand
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let examples: Vec<&str> = help.lines().skip(1).collect();
+            assert!(!examples.is_empty(), "{name} has no example");
+            for example in examples {
+                let line = example.split("| ").last().unwrap_or_default();
+                let line = line.split(" > ").next().unwrap_or_default();
+                let words = line.split_whitespace().map(|word| word.trim_matches('\''));
+                let parsed = command.clone().try_get_matches_from(words);
+                assert!(
+                    parsed.is_ok(),
+                    "{example}: {}",
+                    parsed.expect_err("an error")
+                );
+            }
+        }
+    }
+}
