@@ -182,6 +182,12 @@ pub enum DataError {
         /// What it said.
         message: String,
     },
+    /// A token has one place in a list of tokens.
+    #[error("found the token {token:?} twice, expected each token once")]
+    RepeatedToken {
+        /// The token.
+        token: String,
+    },
     /// A character tokenizer needs a text to learn its characters from.
     #[error("found an empty text, expected at least one character to make tokens of")]
     NoCharacters,

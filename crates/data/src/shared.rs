@@ -1,7 +1,8 @@
 //! Where the tests find real data, which is never copied into the project.
 
 use std::io::Write;
-use std::{env, fs, path::PathBuf};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 /// Says that a test is skipped, and why: on stderr, and in the file that HEARTH_SKIP_LOG names, from which
 /// `cargo xtask test` counts.
@@ -16,14 +17,18 @@ fn skip(why: &str) {
     }
 }
 
-/// A file below `shared/data/`, or `None`, said on stderr, where it is absent: such a test is skipped, not failed.
-pub(crate) fn data(name: &str) -> Option<PathBuf> {
-    let shared = env::var_os("HEARTH_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
-        PathBuf::from,
-    );
-    let path = shared.join("data").join(name);
-    if path.is_file() {
+/// A file or folder below `shared/`, which lies beside the repository, or `None`, said on stderr, where it is absent: such a
+/// test is skipped, not failed.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let beside = || {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut above = package.ancestors();
+        let root = above.find(|folder| folder.join("Cargo.lock").is_file());
+        root.unwrap_or(package).join("../shared")
+    };
+    let shared = env::var_os("HEARTH_SHARED").map_or_else(beside, PathBuf::from);
+    let path = shared.join(name);
+    if path.exists() {
         return Some(path);
     }
     skip(&format!("{} is absent (set HEARTH_SHARED)", path.display()));

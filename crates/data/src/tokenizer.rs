@@ -9,6 +9,7 @@ mod characters;
 mod cuts;
 mod file;
 mod untrusted;
+mod vocabulary;
 
 use std::collections::HashMap;
 

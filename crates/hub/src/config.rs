@@ -4,8 +4,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::backend::Backend;
 use hearth_model::{
     Bert, BertConfig, ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt,
-    GptConfig, RnnConfig, RnnLm, RnnLmConfig, SpeechToText, SpeechToTextConfig, StackConfig,
-    Transformer, TransformerConfig, Vit, VitConfig, materialise,
+    GptConfig, RnnConfig, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig, SpeechToText,
+    SpeechToTextConfig, StackConfig, Transformer, TransformerConfig, Vit, VitConfig, materialise,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,8 @@ architectures! {
     EncoderDecoder(EncoderDecoder, EncoderDecoderConfig) = "encoder-decoder",
     /// A recurrent language model.
     RnnLm(RnnLm, RnnLmConfig) = "rnn-lm",
+    /// A recurrent encoder and a recurrent decoder.
+    RnnSeq2Seq(RnnSeq2Seq, RnnSeq2SeqConfig) = "rnn-seq2seq",
     /// An encoder-decoder from frames of sound to tokens.
     SpeechToText(SpeechToText, SpeechToTextConfig) = "speech-to-text",
     /// An encoder over tokens.
@@ -123,6 +125,14 @@ impl ModelConfig {
         self.embedding().map(|embedding| embedding.vocab)
     }
 
+    /// The number of tokens of a source, where it may be another than that of a target.
+    pub fn source_vocab(&self) -> Option<usize> {
+        match self {
+            Self::RnnSeq2Seq(config) => Some(config.source.vocab),
+            _ => self.vocab(),
+        }
+    }
+
     /// The most positions a text can have, where the model says so.
     pub(crate) fn n_positions(&self) -> Option<usize> {
         self.embedding().map(|embedding| embedding.max_positions)
@@ -134,6 +144,7 @@ impl ModelConfig {
             Self::Gpt(config) => config.tied,
             Self::Transformer(config) => config.tied,
             Self::RnnLm(config) => config.tied,
+            Self::RnnSeq2Seq(config) => config.tied,
             Self::SpeechToText(config) => config.tied,
             Self::Bert(config) => config.masked.as_ref().is_some_and(|head| head.tied),
             Self::EncoderDecoder(_) | Self::Vit(_) => false,
@@ -171,6 +182,7 @@ impl ModelConfig {
             Self::Gpt(config) => Some(&config.embedding),
             Self::Transformer(config) => Some(&config.embedding),
             Self::RnnLm(config) => Some(&config.embedding),
+            Self::RnnSeq2Seq(config) => Some(&config.embedding),
             Self::SpeechToText(config) => Some(&config.embedding),
             Self::Bert(config) => Some(&config.embedding),
             Self::EncoderDecoder(_) | Self::Vit(_) => None,
@@ -182,6 +194,7 @@ impl ModelConfig {
             Self::Gpt(config) => Some(&mut config.embedding),
             Self::Transformer(config) => Some(&mut config.embedding),
             Self::RnnLm(config) => Some(&mut config.embedding),
+            Self::RnnSeq2Seq(config) => Some(&mut config.embedding),
             Self::SpeechToText(config) => Some(&mut config.embedding),
             Self::Bert(config) => Some(&mut config.embedding),
             Self::EncoderDecoder(_) | Self::Vit(_) => None,
@@ -203,7 +216,7 @@ impl ModelConfig {
             }
             Self::Bert(config) => vec![("encoder", &config.encoder)],
             Self::Vit(config) => vec![("encoder", &config.encoder)],
-            Self::RnnLm(_) => Vec::new(),
+            Self::RnnLm(_) | Self::RnnSeq2Seq(_) => Vec::new(),
         }
     }
 
@@ -211,6 +224,9 @@ impl ModelConfig {
     pub(crate) fn rnns(&self) -> Vec<(&'static str, &RnnConfig)> {
         match self {
             Self::RnnLm(config) => vec![("rnn", &config.rnn)],
+            Self::RnnSeq2Seq(config) => {
+                vec![("encoder", &config.encoder), ("decoder", &config.decoder)]
+            }
             _ => Vec::new(),
         }
     }

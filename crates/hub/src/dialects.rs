@@ -13,6 +13,7 @@ mod marian;
 mod rope;
 mod speech_to_text;
 mod torch_rnn_lm;
+mod torch_rnn_seq2seq;
 mod torch_transformer;
 mod vit;
 
@@ -48,6 +49,8 @@ pub enum Dialect {
     TorchTransformer,
     /// The state dict of an embedding, an LSTM or GRU, and a linear layer.
     TorchRnnLm,
+    /// The state dict of two embeddings, two LSTMs or GRUs, and a linear layer.
+    TorchRnnSeq2Seq,
     /// hearth's own: our config and our names as they are.
     Hearth,
 }
@@ -57,7 +60,7 @@ type Read = Result<(ModelConfig, SpecialTokens), HubError>;
 
 impl Dialect {
     /// All dialects, in the order in which [`Dialect::of`] tries them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Gpt2,
         Self::Llama,
         Self::Mistral,
@@ -67,6 +70,7 @@ impl Dialect {
         Self::Vit,
         Self::TorchTransformer,
         Self::TorchRnnLm,
+        Self::TorchRnnSeq2Seq,
         Self::Hearth,
     ];
 
@@ -82,6 +86,7 @@ impl Dialect {
             Self::Vit => "vit",
             Self::TorchTransformer => "torch-transformer",
             Self::TorchRnnLm => "torch-rnn-lm",
+            Self::TorchRnnSeq2Seq => "torch-rnn-seq2seq",
             Self::Hearth => "hearth",
         }
     }
@@ -133,6 +138,7 @@ impl Dialect {
             Self::Vit => vit::express(exporter, config),
             Self::TorchTransformer => torch_transformer::express(exporter, config, special),
             Self::TorchRnnLm => torch_rnn_lm::express(exporter, config, special),
+            Self::TorchRnnSeq2Seq => torch_rnn_seq2seq::express(exporter, config, special),
             Self::Hearth => hearth::express(config, special),
         }
     }
@@ -156,6 +162,7 @@ impl Dialect {
             Self::Vit => vit::read(file),
             Self::TorchTransformer => torch_transformer::read(file),
             Self::TorchRnnLm => torch_rnn_lm::read(file),
+            Self::TorchRnnSeq2Seq => torch_rnn_seq2seq::read(file),
             Self::Hearth => hearth::read(file),
         }?;
         Ok((dialect, config, special))
@@ -172,6 +179,7 @@ impl Dialect {
             Self::Vit => Some(&vit::NAMES),
             Self::TorchTransformer => Some(&torch_transformer::NAMES),
             Self::TorchRnnLm => Some(&torch_rnn_lm::NAMES),
+            Self::TorchRnnSeq2Seq => Some(&torch_rnn_seq2seq::NAMES),
             Self::Hearth => None,
         }
     }

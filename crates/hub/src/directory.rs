@@ -1,5 +1,5 @@
-//! A model directory: `config.json`, `model.safetensors`, `tokenizer.json` where the model reads or writes text, and
-//! `preprocessor_config.json` where it reads sound.
+//! A model directory: `config.json`, `model.safetensors`, `tokenizer.json` where the model reads or writes text,
+//! `target_tokenizer.json` where it writes in another vocabulary, and `preprocessor_config.json` where it reads sound.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,10 +18,10 @@ use crate::features;
 use crate::labels;
 use crate::limits;
 use crate::special::SpecialTokens;
+use crate::vocabularies::Tokenizers;
 use crate::weights::{self, Plan, Source};
 
 const CONFIG: &str = "config.json";
-const TOKENIZER: &str = "tokenizer.json";
 
 /// What a model directory holds.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub struct ModelDirectory<B: Backend> {
     pub model: Model<B>,
     /// Text to tokens and back; none for models of raw ids or vectors.
     pub tokenizer: Option<Tokenizer>,
+    /// The same for what the model writes, where that has a vocabulary of its own.
+    pub target_tokenizer: Option<Tokenizer>,
     /// How sound becomes frames, where the model reads sound.
     pub features: Option<FilterbankConfig>,
     /// The names of the classes, where the model names one and its classes have names.
@@ -131,9 +133,11 @@ impl<B: Backend> ModelDirectory<B> {
         limits::check(&self.config, &config_path)?;
         check(&self.config, &self.special, &config_path)?;
         limits::check_table(&self.config, n_numbers(&self.model), &config_path)?;
-        if let (Some(tokenizer), Some(vocab)) = (&self.tokenizer, self.config.vocab()) {
-            check_vocabulary(tokenizer, vocab, dir, &config_path)?;
-        }
+        let tokenizers = Tokenizers {
+            source: self.tokenizer.clone(),
+            target: self.target_tokenizer.clone(),
+        };
+        tokenizers.check(dir, &config_path, &self.config)?;
         if let Some(features) = &self.features {
             features::check(features, &self.config, dir)?;
         }
@@ -142,12 +146,7 @@ impl<B: Backend> ModelDirectory<B> {
         fs::write(&config_path, format!("{json:#}\n"))
             .map_err(|source| HubError::writing(&config_path, source))?;
         weights::save(&self.model, self.dialect.names(), dir, most_bytes)?;
-        if let Some(tokenizer) = &self.tokenizer {
-            let path = dir.join(TOKENIZER);
-            tokenizer
-                .write(&path)
-                .map_err(|source| HubError::Tokenizer { path, source })?;
-        }
+        tokenizers.write(dir)?;
         if let Some(features) = &self.features {
             features::write(features, dir)?;
         }
@@ -185,7 +184,7 @@ struct Parts {
     config: ModelConfig,
     special: SpecialTokens,
     dialect: Dialect,
-    tokenizer: Option<Tokenizer>,
+    tokenizers: Tokenizers,
     features: Option<FilterbankConfig>,
     labels: Option<Vec<String>>,
 }
@@ -205,7 +204,7 @@ impl Parts {
         limits::check(&config, &config_path)?;
         check(&config, &special, &config_path)?;
         let beside = config_path.parent().unwrap_or(dir);
-        let tokenizer = read_tokenizer(beside, &config_path, &config)?;
+        let tokenizers = Tokenizers::read(beside, &config_path, &config_file, &config)?;
         let features = features::read(beside, &config)?;
         let labels = labels::read(&config_file, &config)?;
 
@@ -218,7 +217,7 @@ impl Parts {
             config,
             special,
             dialect,
-            tokenizer,
+            tokenizers,
             features,
             labels,
         };
@@ -236,7 +235,8 @@ impl Parts {
             special: self.special,
             dialect: self.dialect,
             model,
-            tokenizer: self.tokenizer,
+            tokenizer: self.tokenizers.source,
+            target_tokenizer: self.tokenizers.target,
             features: self.features,
             labels: self.labels,
         })
@@ -254,17 +254,7 @@ impl Parts {
                 other.special, self.special
             ));
         }
-        let texts = [self, other].map(|parts| {
-            let text = parts.tokenizer.as_ref().map(Tokenizer::to_json);
-            text.transpose().map_err(|source| HubError::Tokenizer {
-                path: TOKENIZER.into(),
-                source,
-            })
-        });
-        let [first, second] = texts;
-        if let (Some(first), Some(second)) = (first?, second?)
-            && first != second
-        {
+        if !self.tokenizers.agree(&other.tokenizers)? {
             found.push("another tokenizer".into());
         }
         Ok(found)
@@ -288,41 +278,4 @@ fn check(config: &ModelConfig, special: &SpecialTokens, path: &Path) -> Result<(
         Some(vocab) => special.check(vocab, path),
         None => Ok(()),
     }
-}
-
-fn read_tokenizer(
-    dir: &Path,
-    config_path: &Path,
-    config: &ModelConfig,
-) -> Result<Option<Tokenizer>, HubError> {
-    let path = dir.join(TOKENIZER);
-    if !weights::exists(&path)? {
-        return Ok(None);
-    }
-    // Refuses what is no file, and a link that leads nowhere.
-    weights::open(&path)?;
-    let tokenizer =
-        Tokenizer::read(&path).map_err(|source| HubError::Tokenizer { path, source })?;
-    if let Some(vocab) = config.vocab() {
-        check_vocabulary(&tokenizer, vocab, dir, config_path)?;
-    }
-    Ok(Some(tokenizer))
-}
-
-/// A tokenizer may have fewer tokens than the model has rows, never more.
-fn check_vocabulary(
-    tokenizer: &Tokenizer,
-    vocab: usize,
-    dir: &Path,
-    config_path: &Path,
-) -> Result<(), HubError> {
-    if tokenizer.vocab() <= vocab {
-        return Ok(());
-    }
-    Err(HubError::Vocabulary {
-        path: dir.join(TOKENIZER),
-        found: tokenizer.vocab(),
-        config_path: config_path.into(),
-        vocab,
-    })
 }

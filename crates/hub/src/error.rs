@@ -171,6 +171,16 @@ pub enum HubError {
         /// How many rows there are.
         vocab: usize,
     },
+    /// A list of tokens that no tokenizer can be made of.
+    #[error("{}: {field} is no list of tokens", path.display())]
+    Vocabularies {
+        /// The file.
+        path: PathBuf,
+        /// The name of the field.
+        field: String,
+        /// What is wrong with it.
+        source: DataError,
+    },
     /// A special token that the model has no row for.
     #[error("{}: {field} is {found}, expected an id below the vocabulary's size of {vocab}", path.display())]
     SpecialToken {

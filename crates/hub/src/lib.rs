@@ -25,6 +25,7 @@
 //!     dialect: Dialect::of(&config),
 //!     special: SpecialTokens::default(),
 //!     tokenizer: None,
+//!     target_tokenizer: None,
 //!     features: None,
 //!     labels: None,
 //!     config,
@@ -52,6 +53,7 @@ mod limits;
 mod names;
 mod parameters;
 mod special;
+mod vocabularies;
 mod weights;
 
 pub use atomic::replace_directory;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hearth_model::{SpeechToTextConfig, VitConfig};
+use hearth_model::{RnnSeq2SeqConfig, SpeechToTextConfig, VitConfig};
 
 use crate::config::ModelConfig;
 use crate::error::HubError;
@@ -84,6 +84,12 @@ pub(crate) fn check(config: &ModelConfig, path: &Path) -> Result<(), HubError> {
     }
     if let Some(n_classes) = config.n_classes() {
         at_most("the number of classes".into(), n_classes, SIZE)?;
+    }
+    if let ModelConfig::RnnSeq2Seq(RnnSeq2SeqConfig { source, .. }) = config {
+        at_most("the source's vocabulary".into(), source.vocab, SIZE)?;
+        at_most("the source's d_model".into(), source.d_model, SIZE)?;
+        let positions = source.max_positions;
+        at_most("the number of source positions".into(), positions, SIZE)?;
     }
     for (name, rnn) in config.rnns() {
         at_most(format!("{name}.d_input"), rnn.d_input, SIZE)?;

@@ -181,13 +181,15 @@ pub fn likeliest(probabilities: &[f32], n: usize) -> Vec<usize> {
     classes
 }
 
-/// - returns `[batch, seq, d_model]` and `[batch, seq]`
+/// `[batch, seq, d_model]`, and where it is padding: `[batch, seq]`.
+type Read<B> = (Tensor<B, 3>, Option<Tensor<B, 2, Bool>>);
+
 fn read<B: Backend>(
     model: &Bert<B>,
     texts: &[Vec<TokenId>],
     pad: TokenId,
     device: &B::Device,
-) -> Result<(Tensor<B, 3>, Option<Tensor<B, 2, Bool>>), InferError> {
+) -> Result<Read<B>, InferError> {
     known_tokens(&[pad], model.vocab())?;
     for (row, text) in texts.iter().enumerate() {
         if text.is_empty() {

@@ -1,6 +1,6 @@
 //! The traits by which decoders and scorers know a model: how it is stepped, and how it is started.
 
-use burn::tensor::{Bool, Int, Tensor, backend::Backend, s};
+use burn::tensor::{Bool, Distribution, Int, Tensor, backend::Backend, s};
 
 /// A model of `p(x) = Π p(x_t | x_<t)`.
 ///
@@ -64,6 +64,13 @@ pub trait LanguageModel<B: Backend>: Autoregressive<B> {
         let [batch, _] = tokens.dims();
         self.step(tokens, &mut self.start(&vec![0; batch]))
     }
+
+    /// As [`forward`](Self::forward), but the gradient of a prediction goes back no further than the piece of `n_back` tokens
+    /// that it is in. A model whose gradient has no way through a state has nothing to truncate.
+    fn forward_truncated(&self, tokens: Tensor<B, 2, Int>, n_back: usize) -> Tensor<B, 3> {
+        let _ = n_back;
+        self.forward(tokens)
+    }
 }
 
 /// A model that reads a source before it writes a target.
@@ -88,6 +95,32 @@ pub trait Conditional<B: Backend>: Autoregressive<B> {
         target: Tensor<B, 2, Int>,
     ) -> Tensor<B, 3> {
         self.step(target, &mut self.start(source, padding_mask))
+    }
+
+    /// As [`forward`](Self::forward), but a token of the target behind the first is, with the given probability, replaced
+    /// by what the model finds likeliest there: scheduled sampling, Bengio et al. 2015 <https://arxiv.org/abs/1506.03099>. Draws
+    /// come from the backend's seeded generator; no gradient goes through a choice.
+    fn forward_sampled(
+        &self,
+        source: Self::Source,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+        target: Tensor<B, 2, Int>,
+        probability: f64,
+    ) -> Tensor<B, 3> {
+        let ([batch, seq], device) = (target.dims(), target.device());
+        let mut state = self.start(source, padding_mask);
+        let mut logits: Vec<Tensor<B, 3>> = Vec::with_capacity(seq);
+        for i in 0..seq {
+            let mut input = target.clone().slice(s![.., i..i + 1]);
+            if let Some(last) = logits.last() {
+                let own = last.clone().argmax(2).reshape([batch, 1]);
+                let uniform = Distribution::Uniform(0.0, 1.0);
+                let coin = Tensor::<B, 2>::random([batch, 1], uniform, &device);
+                input = input.mask_where(coin.lower_elem(probability), own);
+            }
+            logits.push(self.step(input, &mut state));
+        }
+        Tensor::cat(logits, 1)
     }
 
     /// Number of tokens that a source may be made of, where it is made of tokens.

@@ -39,6 +39,9 @@ pub enum ConfigError {
     /// A network that reads from the end cannot write.
     #[error("rnn.two_way is true, but a model that writes reads from the beginning only")]
     TwoWay,
+    /// A decoder starts from the states of its encoder.
+    #[error("the encoder and the decoder differ in kind or n_layers, expected the same of both")]
+    Cells,
     /// Fairseq's frequencies go from a first to a last.
     #[error(
         "d_model {d_model} leaves fairseq's sinusoids one frequency, expected a width of at least 4"

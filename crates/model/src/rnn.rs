@@ -89,6 +89,7 @@ impl RnnConfig {
         Rnn {
             layers: (0..self.n_layers).map(layer).collect(),
             dropout: DropoutConfig::new(self.dropout).init(),
+            d_input: self.d_input,
             d_hidden: self.d_hidden,
             kind: self.kind,
         }
@@ -100,6 +101,7 @@ impl RnnConfig {
 pub struct Rnn<B: Backend> {
     layers: Vec<RnnLayer<B>>,
     dropout: Dropout,
+    d_input: usize,
     d_hidden: usize,
     #[module(skip)]
     kind: RnnKind,
@@ -152,6 +154,16 @@ impl<B: Backend> CellState<B> {
 }
 
 impl<B: Backend> Rnn<B> {
+    /// Width of what is read.
+    pub fn d_input(&self) -> usize {
+        self.d_input
+    }
+
+    /// Width of a state; of each direction.
+    pub fn d_hidden(&self) -> usize {
+        self.d_hidden
+    }
+
     /// The state of each layer before anything is read: zeros.
     pub fn start(&self, batch: usize, device: &B::Device) -> Vec<CellState<B>> {
         let zeros = || Tensor::zeros([batch, self.d_hidden], device);

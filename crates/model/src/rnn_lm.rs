@@ -9,11 +9,11 @@ use crate::positions::PositionEncoding;
 use crate::rnn::{CellState, Rnn, RnnConfig, RnnKind};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
-use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend, s};
 use serde::{Deserialize, Serialize};
 
 /// The longest sequence of a model whose state has one size however long a text is: no limit in practice.
-const UNBOUNDED: usize = i32::MAX as usize;
+pub(crate) const UNBOUNDED: usize = i32::MAX as usize;
 
 /// What an [`RnnLm`] is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +138,20 @@ impl<B: Backend> LanguageModel<B> for RnnLm<B> {
             n_past: 0,
             device,
         }
+    }
+
+    /// Williams and Peng 1990 <https://doi.org/10.1162/neco.1990.2.4.490>: the state is carried over, the gradient is not.
+    fn forward_truncated(&self, tokens: Tensor<B, 2, Int>, n_back: usize) -> Tensor<B, 3> {
+        let [batch, seq] = tokens.dims();
+        let mut state = self.start(&vec![0; batch]);
+        let mut logits = Vec::new();
+        for start in (0..seq).step_by(n_back.max(1)) {
+            let end = seq.min(start + n_back.max(1));
+            let piece = tokens.clone().slice(s![.., start..end]);
+            logits.push(self.step(piece, &mut state));
+            state = state.detach();
+        }
+        Tensor::cat(logits, 1)
     }
 }
 

@@ -10,6 +10,7 @@ mod metrics;
 mod objective;
 mod objectives;
 mod optimizer;
+mod pairs;
 mod plot;
 mod recipe;
 mod run;
@@ -22,14 +23,15 @@ mod update;
 pub use error::TrainError;
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package};
-pub use objectives::{LanguageModelling, SpeechRecognition, SpeechWeights, Translation};
+pub use objectives::{LanguageModelling, PairLoss, SpeechRecognition, SpeechWeights, Translation};
 pub use optimizer::ParameterOptimizer;
+pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
     Architecture, DataRecipe, EmbeddedCorpus, ModelRecipe, OptimizerKind, PositionKind, Recipe,
     RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
-pub use run::{held_out_pairs, run};
+pub use run::run;
 pub use schedule::Schedule;
 pub use speech::held_out_utterances;
 pub use timing::{Timing, time_steps};

@@ -2,8 +2,9 @@
 
 use crate::error::TrainError;
 use crate::objectives::{SpeechRecognition, SpeechWeights};
+use crate::pairs::{pair_tokens, pairs_a_batch};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
-use crate::run::{first_model, pair_tokens, pairs_a_batch, prepare, tokenizer_path, train_bpe};
+use crate::run::{first_model, prepare, tokenizer_path, train_bpe};
 use crate::trainer::{Card, Event, Outcome, Trainer};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{BatchError, PairTokens, SpeechBatches, SpeechIds, Stream, derive_seed};

@@ -3,8 +3,9 @@
 use crate::error::TrainError;
 use crate::objective::{Objective, Package};
 use crate::objectives::{LanguageModelling, SpeechRecognition, SpeechWeights, Translation};
+use crate::pairs::{pair_loss, pairs_a_batch};
 use crate::recipe::{Recipe, RecipeError, TokenizerKind};
-use crate::run::{first_model, pairs_a_batch};
+use crate::run::first_model;
 use crate::update::Updater;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
@@ -95,23 +96,11 @@ pub fn time_steps<B: AutodiffBackend>(
             time(objective, model, recipe, count, device, observer)
         }
         Model::Transformer(model) => {
-            let length = (recipe.model.max_positions / 2).max(2);
-            let size = pairs_a_batch(&recipe.train);
-            let n_pairs = match size {
-                BatchSize::Pairs(n) => n,
-                BatchSize::Tokens(n) => n / length + 1,
-            };
-            let pairs = (0..8 * n_pairs)
-                .map(|_| PairIds {
-                    source: random.draw(length),
-                    target: random.draw(length),
-                })
-                .collect();
-            let tokens = PairTokens { start: 0, pad: 0 };
-            let batches = PairBatches::new(pairs, size, tokens).map_err(random_error)?;
-            let validation = batches.clone();
-            let objective =
-                Translation::new(batches, validation, seed, label_smoothing, device.clone());
+            let objective = on_pairs(recipe, &mut random, Model::Transformer, device)?;
+            time(objective, model, recipe, count, device, observer)
+        }
+        Model::RnnSeq2Seq(model) => {
+            let objective = on_pairs(recipe, &mut random, Model::RnnSeq2Seq, device)?;
             time(objective, model, recipe, count, device, observer)
         }
         Model::SpeechToText(model) => {
@@ -161,9 +150,40 @@ fn on_text<B: AutodiffBackend, M: AutodiffModule<B>>(
         validation: windows,
         seed: recipe.train.seed,
         label_smoothing: recipe.train.label_smoothing,
+        bptt: recipe.train.bptt,
         device: device.clone(),
         package,
     }
+}
+
+/// Next-token prediction on pairs that are their own validation.
+fn on_pairs<B: AutodiffBackend, M: AutodiffModule<B>>(
+    recipe: &Recipe,
+    random: &mut RandomTokens,
+    package: Package<B, M>,
+    device: &B::Device,
+) -> Result<Translation<B, M>, TrainError> {
+    let length = (recipe.model.max_positions / 2).max(2);
+    let size = pairs_a_batch(&recipe.train);
+    let n_pairs = match size {
+        BatchSize::Pairs(n) => n,
+        BatchSize::Tokens(n) => n / length + 1,
+    };
+    let pairs = (0..8 * n_pairs)
+        .map(|_| PairIds {
+            source: random.draw(length),
+            target: random.draw(length),
+        })
+        .collect();
+    let tokens = PairTokens { start: 0, pad: 0 };
+    let batches = PairBatches::new(pairs, size, tokens).map_err(|source| TrainError::Batch {
+        split: "random",
+        source,
+    })?;
+    let (validation, seed) = (batches.clone(), recipe.train.seed);
+    let choices = pair_loss(&recipe.train);
+    let objective = Translation::new(batches, validation, seed, choices, device.clone(), package);
+    Ok(objective)
 }
 
 /// Tokens of a text that means nothing.

@@ -184,6 +184,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             dialect: Dialect::of(&self.card.config),
             model: self.objective.package(model.valid()),
             tokenizer: self.card.tokenizer.clone(),
+            target_tokenizer: None,
             features: self.card.features.clone(),
             labels: self.card.labels.clone(),
         };

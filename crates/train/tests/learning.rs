@@ -44,15 +44,14 @@ fn greedy(max_new_tokens: usize, eos: Vec<TokenId>) -> DecodeOptions {
 }
 
 /// The text is learnt by heart: behind its first words come the others.
-fn learns_a_text(model: &str, steps: usize) {
+fn learns_a_text(model: &str, train: &str) {
     // One window of the model's 48 positions, and the token behind it.
     let text = "The quick brown fox jumps over a lazy dog; judge!";
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("text.txt");
     fs::write(&data, text).expect("a file");
     let run = folder.path().join("run");
-    let train = format!("steps = {steps}\nlr = 1e-2");
-    let directory = learn(model, ["kind = \"characters\"", &train], &data, &run);
+    let directory = learn(model, ["kind = \"characters\"", train], &data, &run);
     let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
     let ids = tokenizer.encode_plain(text).expect("known characters");
     let (prompt, rest) = ids[..48].split_at(12);
@@ -69,7 +68,7 @@ fn learns_a_text(model: &str, steps: usize) {
 }
 
 /// Each source has its target.
-fn learns_pairs(model: &str) {
+fn learns_pairs(model: &str, train: &str) {
     let pairs = [
         "one\tun",
         "two\tdeux",
@@ -82,15 +81,7 @@ fn learns_pairs(model: &str) {
     let data = folder.path().join("pairs.tsv");
     fs::write(&data, pairs.join("\n")).expect("a file");
     let run = folder.path().join("run");
-    let directory = learn(
-        model,
-        ["kind = \"bpe\"\nvocab = 300", "steps = 120\nlr = 5e-3"],
-        &data,
-        &run,
-    );
-    let Model::Transformer(transformer) = &directory.model else {
-        panic!("{model} reads pairs");
-    };
+    let directory = learn(model, ["kind = \"bpe\"\nvocab = 300", train], &data, &run);
     let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
     let special = PairTokens {
         start: directory.special.decoder_start.expect("a start token"),
@@ -104,14 +95,15 @@ fn learns_pairs(model: &str) {
     let options = greedy(40, directory.special.eos.clone());
     let mut go_on = |_| ControlFlow::Continue(());
     let device = Default::default();
-    let texts = translate(
-        transformer,
-        &sources,
-        special,
-        &options,
-        &device,
-        &mut go_on,
-    );
+    let texts = match &directory.model {
+        Model::Transformer(model) => {
+            translate(model, &sources, special, &options, &device, &mut go_on)
+        }
+        Model::RnnSeq2Seq(model) => {
+            translate(model, &sources, special, &options, &device, &mut go_on)
+        }
+        _ => panic!("{model} reads pairs"),
+    };
     let texts = texts.expect("texts");
     let written: Vec<String> = texts
         .iter()
@@ -122,14 +114,17 @@ fn learns_pairs(model: &str) {
 
 #[test]
 fn a_gpt_learns() {
-    learns_a_text("architecture = \"gpt\"\nn_heads = 4", 60);
+    learns_a_text(
+        "architecture = \"gpt\"\nn_heads = 4",
+        "steps = 60\nlr = 1e-2",
+    );
 }
 
 #[test]
 fn a_llama_with_grouped_queries_and_a_window_learns() {
     learns_a_text(
         "architecture = \"llama\"\nn_heads = 4\nn_kv_heads = 2\nwindow = 16",
-        60,
+        "steps = 60\nlr = 1e-2",
     );
 }
 
@@ -137,19 +132,25 @@ fn a_llama_with_grouped_queries_and_a_window_learns() {
 fn a_gpt_that_sees_distances_alone_learns() {
     learns_a_text(
         "architecture = \"gpt\"\nn_heads = 4\npositions = \"alibi\"",
-        60,
+        "steps = 60\nlr = 1e-2",
     );
 }
 
 #[test]
 fn recurrent_networks_learn() {
-    learns_a_text("architecture = \"lstm\"", 250);
-    learns_a_text("architecture = \"gru\"", 250);
+    learns_a_text("architecture = \"lstm\"", "steps = 250\nlr = 1e-2");
+    learns_a_text("architecture = \"gru\"", "steps = 250\nlr = 1e-2");
+}
+
+#[test]
+fn a_gradient_that_goes_back_eight_tokens_is_enough() {
+    learns_a_text("architecture = \"gru\"", "steps = 250\nlr = 1e-2\nbptt = 8");
 }
 
 #[test]
 fn a_transformer_learns() {
-    learns_pairs("architecture = \"transformer\"\nn_heads = 4");
+    let model = "architecture = \"transformer\"\nn_heads = 4";
+    learns_pairs(model, "steps = 120\nlr = 5e-3");
 }
 
 #[test]
@@ -157,5 +158,20 @@ fn a_transformer_with_everything_of_llama_learns() {
     learns_pairs(
         "architecture = \"transformer\"\nn_heads = 4\npositions = \"rotary\"\nnorm = \"before\"\nnorm_kind = \"rms\"\n\
          gated = true\nactivation = \"silu\"\nbiases = false",
+        "steps = 120\nlr = 5e-3",
     );
+}
+
+#[test]
+fn recurrent_encoder_decoders_learn() {
+    let model = |rest: &str| format!("architecture = \"rnn-seq2seq\"\n{rest}");
+    let train = "steps = 200\nlr = 1e-2";
+    learns_pairs(&model("attention = \"additive\""), train);
+    learns_pairs(
+        &model("attention = \"multiplicative\"\ncell = \"lstm\""),
+        train,
+    );
+    // Without attention, and with its own tokens in a quarter of the places.
+    let sampled = format!("{train}\nscheduled_sampling = 0.25");
+    learns_pairs(&model("attention = \"none\"\ntwo_way = false"), &sampled);
 }

@@ -53,7 +53,9 @@ pub(crate) fn run<P: Platform>(options: &FillMask, context: &Context<P>) -> Resu
                 shown.push(words.join(", "));
             }
             let text = reader.tokenizer.decode(&filled)?;
-            let line = [&[text.clone()], shown.as_slice()].concat().join("\t");
+            let line = [std::slice::from_ref(&text), shown.as_slice()]
+                .concat()
+                .join("\t");
             let result = json!({ "text": text, "masks": masks });
             context.console.result(&result, line)
         },

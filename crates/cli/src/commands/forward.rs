@@ -67,6 +67,15 @@ pub(super) fn forward<B: Backend>(
             let padding_mask = inputs.padding_mask("attention_mask", source.dims(), device)?;
             logits(model.forward(source, padding_mask, target))
         }
+        Model::RnnSeq2Seq(model) => {
+            let limits = (model.source_vocab(), model.max_source_positions());
+            let source = inputs.tokens::<B>("input_ids", limits, device)?;
+            let limits = (model.vocab(), model.max_positions());
+            let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
+            inputs.same_batch(source.dims()[0], "decoder_input_ids", target.dims()[0])?;
+            let padding_mask = inputs.padding_mask("attention_mask", source.dims(), device)?;
+            logits(model.forward(source, padding_mask, target))
+        }
         Model::SpeechToText(model) => {
             let frames = inputs.frames(model, device)?;
             let limits = (model.vocab(), model.max_positions());

@@ -38,9 +38,9 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         Writer::Gpt(_) | Writer::RnnLm(_) => {
             (options.prompt.as_deref().unwrap_or_default(), &*rows[0])
         }
-        Writer::Transformer(..) => ("", &[][..]),
+        Writer::Transformer(..) | Writer::RnnSeq2Seq(..) => ("", &[][..]),
     };
-    let mut live = match &loaded.directory.tokenizer {
+    let mut live = match loaded.writes() {
         Some(tokenizer) if streams => Some(TextStream::new(tokenizer, behind)),
         _ => None,
     };
@@ -75,6 +75,9 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         Writer::Transformer(model, special) => {
             translate(model, &rows, special, &decode, &context.device, &mut show)?
         }
+        Writer::RnnSeq2Seq(model, special) => {
+            translate(model, &rows, special, &decode, &context.device, &mut show)?
+        }
     };
     if let Some(error) = trouble {
         return Err(error);
@@ -105,7 +108,7 @@ fn report<P: Platform>(
     text: &Hypothesis,
     context: &Context<P>,
 ) -> Result<(), CliError> {
-    let decoded = match &loaded.directory.tokenizer {
+    let decoded = match loaded.writes() {
         Some(tokenizer) => Some(tokenizer.decode(&text.ids)?),
         None => None,
     };
@@ -181,7 +184,7 @@ fn prompts<B: burn::tensor::backend::Backend>(
     let tokenizer = loaded.tokenizer("give the prompt as --prompt-ids")?;
     let ids = match loaded.writer("generate")? {
         Writer::Gpt(_) | Writer::RnnLm(_) => tokenizer.encode_plain(&text)?,
-        Writer::Transformer(..) => tokenizer.encode(&text)?,
+        Writer::Transformer(..) | Writer::RnnSeq2Seq(..) => tokenizer.encode(&text)?,
     };
     Ok(vec![ids])
 }

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use hearth_data::{FilterbankConfig, TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
 use hearth_infer::PairTokens;
-use hearth_model::{Gpt, RnnLm, SpeechToText, Transformer};
+use hearth_model::{Gpt, RnnLm, RnnSeq2Seq, SpeechToText, Transformer};
 use std::path::{Path, PathBuf};
 
 /// A model and where it came from.
@@ -21,6 +21,7 @@ pub(crate) enum Writer<'a, B: Backend> {
     Gpt(&'a Gpt<B>),
     RnnLm(&'a RnnLm<B>),
     Transformer(&'a Transformer<B>, PairTokens),
+    RnnSeq2Seq(&'a RnnSeq2Seq<B>, PairTokens),
 }
 
 impl<B: Backend> Loaded<B> {
@@ -34,21 +35,9 @@ impl<B: Backend> Loaded<B> {
             Model::Gpt(gpt) => Ok(Writer::Gpt(gpt)),
             Model::RnnLm(rnn) => Ok(Writer::RnnLm(rnn)),
             Model::Transformer(model) => Ok(Writer::Transformer(model, self.source_tokens()?)),
+            Model::RnnSeq2Seq(model) => Ok(Writer::RnnSeq2Seq(model, self.source_tokens()?)),
             Model::EncoderDecoder(_) | Model::SpeechToText(_) | Model::Bert(_) | Model::Vit(_) => {
                 Err(self.wrong_model(command, "a model that writes behind tokens"))
-            }
-        }
-    }
-
-    /// The model as an encoder-decoder over tokens.
-    pub(crate) fn transformer(
-        &self,
-        command: &'static str,
-    ) -> Result<(&Transformer<B>, PairTokens), CliError> {
-        match self.writer(command)? {
-            Writer::Transformer(model, special) => Ok((model, special)),
-            Writer::Gpt(_) | Writer::RnnLm(_) => {
-                Err(self.wrong_model(command, "an encoder-decoder"))
             }
         }
     }
@@ -86,6 +75,23 @@ impl<B: Backend> Loaded<B> {
                 path: self.path.clone(),
                 what,
             })
+    }
+
+    /// The tokenizer of what is written, without which `what` cannot be done.
+    pub(crate) fn target_tokenizer(&self, what: &'static str) -> Result<&Tokenizer, CliError> {
+        match &self.directory.target_tokenizer {
+            Some(tokenizer) => Ok(tokenizer),
+            None => self.tokenizer(what),
+        }
+    }
+
+    /// The tokenizer of what is written, if there is one.
+    pub(crate) fn writes(&self) -> Option<&Tokenizer> {
+        let directory = &self.directory;
+        directory
+            .target_tokenizer
+            .as_ref()
+            .or(directory.tokenizer.as_ref())
     }
 
     /// The tokens that end a text, unless they are to be ignored.

@@ -1,6 +1,6 @@
 //! `quickstart`: the main job on embedded data, from nothing to a model that is used.
 
-use super::loaded::{Loaded, open};
+use super::loaded::{Loaded, Writer, open};
 use super::run_folder::{Follower, choose, describe};
 use crate::arguments::Quickstart;
 use crate::console::thousands;
@@ -100,7 +100,9 @@ fn translate_all<P: Platform>(
     pairs: &[Pair],
     context: &Context<P>,
 ) -> Result<Vec<String>, CliError> {
-    let (model, special) = loaded.transformer("quickstart")?;
+    let Writer::Transformer(model, special) = loaded.writer("quickstart")? else {
+        unreachable!("the recipe makes a transformer");
+    };
     let tokenizer = loaded.tokenizer("quickstart reads text")?;
     let options = DecodeOptions {
         strategy: Strategy::Greedy,

@@ -72,7 +72,7 @@ impl<'a, P: Platform> Reader<'a, P> {
             let limit = self.model.max_positions();
             context
                 .console
-                .say(format!("{n_cut} texts were cut to {limit} tokens"));
+                .say(format!("texts cut to {limit} tokens: {n_cut}"));
         }
         Ok(())
     }

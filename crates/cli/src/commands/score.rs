@@ -9,8 +9,10 @@ use crate::error::CliError;
 use crate::platform::{Inference, Platform};
 use crate::progress::Progress;
 use hearth_data::{TokenId, Tokenizer};
-use hearth_infer::{PairTokens, Score, ScoreWindow, TokenScores, score_pairs, score_text};
-use hearth_model::{LanguageModel, Transformer};
+use hearth_infer::{
+    PairTokens, Score, ScoreWindow, TokenScores, TokenSource, score_pairs, score_text,
+};
+use hearth_model::LanguageModel;
 use serde_json::json;
 
 /// Windows or pairs scored at once.
@@ -24,7 +26,10 @@ pub(crate) fn run<P: Platform>(options: &Options, context: &Context<P>) -> Resul
         Writer::Gpt(gpt) => text_score(gpt, tokenizer, &text, options, context),
         Writer::RnnLm(rnn) => text_score(rnn, tokenizer, &text, options, context),
         Writer::Transformer(model, special) => {
-            pair_scores((model, special), tokenizer, &text, options, context)
+            pair_scores((model, special), &loaded, &text, options, context)
+        }
+        Writer::RnnSeq2Seq(model, special) => {
+            pair_scores((model, special), &loaded, &text, options, context)
         }
     }
 }
@@ -63,13 +68,15 @@ fn text_score<P: Platform, M: LanguageModel<Inference<P>>>(
     )
 }
 
-fn pair_scores<P: Platform>(
-    (model, special): (&Transformer<Inference<P>>, PairTokens),
-    tokenizer: &Tokenizer,
+fn pair_scores<P: Platform, M: TokenSource<Inference<P>>>(
+    (model, special): (&M, PairTokens),
+    loaded: &Loaded<Inference<P>>,
     text: &str,
     options: &Options,
     context: &Context<P>,
 ) -> Result<(), CliError> {
+    let source_tokenizer = loaded.tokenizer("score reads text")?;
+    let tokenizer = loaded.target_tokenizer("score reads text")?;
     let path = input_name(options.input.as_deref());
     let pairs: Vec<(&str, &str)> = text
         .lines()
@@ -99,7 +106,7 @@ fn pair_scores<P: Platform>(
     for (i, batch) in pairs.chunks(BATCH).enumerate() {
         let sources: Vec<&str> = batch.iter().map(|pair| pair.0.trim()).collect();
         let targets: Vec<&str> = batch.iter().map(|pair| pair.1.trim()).collect();
-        let sources = tokenizer.encode_all(&sources)?;
+        let sources = source_tokenizer.encode_all(&sources)?;
         let ids: Vec<(Vec<TokenId>, Vec<TokenId>)> = sources
             .into_iter()
             .zip(tokenizer.encode_all(&targets)?)

@@ -37,7 +37,9 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
     let (program, model) = (called::<P>(), folder.join("best"));
     let model = model.display();
     let next = match recipe.model.architecture {
-        Architecture::Transformer => format!("echo '…' | {program} translate --model {model}"),
+        Architecture::Transformer | Architecture::RnnSeq2Seq => {
+            format!("echo '…' | {program} translate --model {model}")
+        }
         Architecture::SpeechToText => format!("{program} transcribe --model {model} FILE.wav"),
         Architecture::Gpt | Architecture::Llama | Architecture::Lstm | Architecture::Gru => {
             format!("{program} generate --model {model} --prompt '…'")

@@ -1,15 +1,16 @@
 //! `translate`: a line in, a line out.
 
-use super::loaded::open;
+use super::loaded::{Loaded, Writer, open};
 use crate::Context;
 use crate::arguments::Translate;
 use crate::console::Console;
 use crate::error::CliError;
-use crate::platform::Platform;
+use crate::platform::{Inference, Platform};
 use crate::progress::{Progress, readable};
 use hearth_data::read_text;
-use hearth_infer::{BeamSearch, DecodeOptions, InferError, Strategy, translate};
-use hearth_model::Autoregressive;
+use hearth_infer::{
+    BeamSearch, DecodeOptions, InferError, PairTokens, Strategy, TokenSource, translate,
+};
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -17,10 +18,29 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// What is written at most where a model has no limit of its own.
+const MAX_NEW_TOKENS: usize = 1024;
+
 pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open(&options.model, context)?;
-    let (model, special) = loaded.transformer("translate")?;
+    match loaded.writer("translate")? {
+        Writer::Transformer(model, special) => lines(model, special, &loaded, options, context),
+        Writer::RnnSeq2Seq(model, special) => lines(model, special, &loaded, options, context),
+        Writer::Gpt(_) | Writer::RnnLm(_) => {
+            Err(loaded.wrong_model("translate", "an encoder-decoder"))
+        }
+    }
+}
+
+fn lines<P: Platform, M: TokenSource<Inference<P>>>(
+    model: &M,
+    special: PairTokens,
+    loaded: &Loaded<Inference<P>>,
+    options: &Translate,
+    context: &Context<P>,
+) -> Result<(), CliError> {
     let tokenizer = loaded.tokenizer("translate reads text")?;
+    let target_tokenizer = loaded.target_tokenizer("translate writes text")?;
     let strategy = match options.beam {
         1 => Strategy::Greedy,
         width => Strategy::Beam(BeamSearch {
@@ -30,7 +50,9 @@ pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Res
     };
     let decode = DecodeOptions {
         strategy,
-        max_new_tokens: options.max_new_tokens.unwrap_or(model.max_positions()),
+        max_new_tokens: options
+            .max_new_tokens
+            .unwrap_or(model.max_positions().min(MAX_NEW_TOKENS)),
         eos: loaded.end_tokens(false),
     };
     let text = read_input(options.input.as_deref())?;
@@ -57,7 +79,7 @@ pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Res
             let best = filled.contains(&i).then(|| written.next()).flatten();
             match best.and_then(|texts| texts.into_iter().next()) {
                 Some(text) => {
-                    let decoded = tokenizer.decode(&text.ids)?;
+                    let decoded = target_tokenizer.decode(&text.ids)?;
                     output.line(
                         &json!({ "text": decoded, "ids": text.ids, "score": text.score }),
                         &decoded,

@@ -13,12 +13,16 @@ pub(crate) mod help;
 pub(crate) mod parity;
 pub(crate) mod plot;
 pub(crate) mod program;
+pub(crate) mod reading;
 pub(crate) mod score;
 pub(crate) mod tensors;
 pub(crate) mod train;
 pub(crate) mod trained;
 pub(crate) mod transcribe;
 pub(crate) mod translate;
+
+#[path = "../../../data/src/shared.rs"]
+mod shared;
 
 use std::path::{Path, PathBuf};
 
@@ -80,6 +84,13 @@ macro_rules! tests {
             translate {
                 every_line_has_its_translation_even_an_empty_one,
                 the_size_of_a_batch_changes_nothing,
+                a_recurrent_network_pronounces_as_it_always_has,
+            }
+            reading {
+                vectors_are_means_of_what_forward_gives,
+                classes_are_as_probable_as_the_logits_say,
+                masks_are_filled_with_the_likeliest_tokens,
+                what_cannot_be_read_is_told,
             }
             transcribe {
                 a_recording_is_written_down_in_text_and_in_json,

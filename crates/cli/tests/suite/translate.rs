@@ -1,6 +1,7 @@
 //! `translate`: a line in, a line out.
 
 use super::program::{Program, text, words};
+use super::shared::shared;
 use super::trained;
 use std::fs;
 
@@ -72,4 +73,25 @@ fn translate(program: Program, options: &str) -> String {
     let arguments = ["translate", "--model", text(&model)];
     let arguments = arguments.into_iter().chain(words(options));
     program.run_with(arguments, LINES).success().stdout
+}
+
+/// A network that PyTorch trained to spell out 200 words in sounds, with a vocabulary for each side.
+pub(crate) fn a_recurrent_network_pronounces_as_it_always_has(program: Program) {
+    let Some(model) = shared("fixtures/g2p-gru-seq2seq") else {
+        return;
+    };
+    let reference = fs::read_to_string(model.join("reference.tsv")).expect("a reference");
+    let pairs: Vec<(&str, &str)> = reference
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .collect();
+    assert_eq!(pairs.len(), 200);
+    let words: Vec<&str> = pairs.iter().map(|(word, _)| *word).collect();
+    let arguments = ["translate", "--beam", "1", "--model", text(&model)];
+    let shown = program
+        .run_with(arguments, words.join("\n"))
+        .success()
+        .stdout;
+    let sounds: Vec<&str> = pairs.iter().map(|(_, sounds)| *sounds).collect();
+    assert_eq!(shown.lines().collect::<Vec<_>>(), sounds);
 }

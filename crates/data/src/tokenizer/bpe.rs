@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn cutting_a_real_text_changes_no_id() {
-        let Some(path) = shared::data("tinyshakespeare/input.txt.gz") else {
+        let Some(path) = shared::shared("data/tinyshakespeare/input.txt.gz") else {
             return;
         };
         let corpus = TextCorpus::read(&[path]).unwrap();

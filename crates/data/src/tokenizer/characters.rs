@@ -14,7 +14,7 @@ use crate::DataError;
 
 /// Any character, newlines too. Not `(?s).`: the regular expressions of Hugging Face's Python library spell that flag
 /// otherwise, and the file must mean the same there.
-const ANY_CHARACTER: &str = r"[\s\S]";
+pub(super) const ANY_CHARACTER: &str = r"[\s\S]";
 
 /// The library wants a name for what it does not know. No token has it, so an unknown character is an error.
 const UNKNOWN: &str = "<unk>";
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn tinyshakespeare_has_the_65_characters_of_nanogpt() {
-        let Some(path) = shared::data("tinyshakespeare/input.txt.gz") else {
+        let Some(path) = shared::shared("data/tinyshakespeare/input.txt.gz") else {
             return;
         };
         let corpus = TextCorpus::read(&[path]).unwrap();

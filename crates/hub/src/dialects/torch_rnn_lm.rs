@@ -14,7 +14,7 @@ use crate::names::{NameTable, row};
 use crate::special::{EndIds, SpecialTokens};
 use hearth_data::TokenId;
 
-const KINDS: [(&str, RnnKind); 2] = [("LSTM", RnnKind::Lstm), ("GRU", RnnKind::Gru)];
+pub(super) const KINDS: [(&str, RnnKind); 2] = [("LSTM", RnnKind::Lstm), ("GRU", RnnKind::Gru)];
 
 /// The fields of `config.json`, named as the constructors' arguments are.
 #[derive(Deserialize, Default)]
@@ -53,11 +53,7 @@ pub(super) static NAMES: NameTable = NameTable {
 pub(super) fn read(file: &ConfigFile) -> Read {
     let fields: Fields = file.fields()?;
     file.require("bidirectional", &fields.bidirectional, &false)?;
-    let rnn_type = fields.rnn_type.ok_or_else(|| file.lacks("rnn_type"))?;
-    let Some(&(_, kind)) = KINDS.iter().find(|(name, _)| *name == rnn_type) else {
-        let found = format!("{rnn_type:?}");
-        return Err(file.refuse("rnn_type", found, "one of LSTM, GRU".into()));
-    };
+    let kind = kind(file, fields.rnn_type)?;
     let size = RnnSize {
         d_embedding: fields
             .embedding_dim
@@ -79,6 +75,18 @@ pub(super) fn read(file: &ConfigFile) -> Read {
         decoder_start: None,
     };
     Ok((ModelConfig::RnnLm(config), special))
+}
+
+/// The cells of PyTorch's name.
+pub(super) fn kind(file: &ConfigFile, rnn_type: Option<String>) -> Result<RnnKind, HubError> {
+    let rnn_type = rnn_type.ok_or_else(|| file.lacks("rnn_type"))?;
+    match KINDS.iter().find(|(name, _)| *name == rnn_type) {
+        Some(&(_, kind)) => Ok(kind),
+        None => {
+            let found = format!("{rnn_type:?}");
+            Err(file.refuse("rnn_type", found, "one of LSTM, GRU".into()))
+        }
+    }
 }
 
 /// How weights were drawn is not expressed: it is over once there are weights.

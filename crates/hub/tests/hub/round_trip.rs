@@ -23,6 +23,7 @@ fn fresh(config: ModelConfig) -> ModelDirectory<Flex> {
         dialect: Dialect::of(&config),
         special: SpecialTokens::default(),
         tokenizer: None,
+        target_tokenizer: None,
         features: None,
         labels: None,
         config,

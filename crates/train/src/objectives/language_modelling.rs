@@ -19,6 +19,8 @@ pub struct LanguageModelling<B: AutodiffBackend, M: AutodiffModule<B>> {
     pub seed: u64,
     /// See [`hearth_model::next_token_loss`].
     pub label_smoothing: f64,
+    /// How many tokens a gradient goes back at most: see [`LanguageModel::forward_truncated`]; all if none.
+    pub bptt: Option<usize>,
     /// Where tensors live.
     pub device: B::Device,
     /// The model as what can be saved.
@@ -38,7 +40,10 @@ where
     }
 
     fn loss(&self, model: &M, batch: CausalBatch<B>) -> TokenLoss<B> {
-        let logits = model.forward(batch.inputs);
+        let logits = match self.bptt {
+            Some(n_back) => model.forward_truncated(batch.inputs, n_back),
+            None => model.forward(batch.inputs),
+        };
         TokenLoss::new(
             logits,
             batch.targets,

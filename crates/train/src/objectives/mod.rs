@@ -7,4 +7,4 @@ mod translation;
 
 pub use language_modelling::LanguageModelling;
 pub use speech_recognition::{SpeechRecognition, SpeechWeights};
-pub use translation::Translation;
+pub use translation::{PairLoss, Translation};

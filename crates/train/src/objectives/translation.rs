@@ -1,117 +1,114 @@
 //! Next-token prediction of a target given a source, `-Σ log p(y_t | y_<t, x)`.
 
-use crate::objective::{Evaluation, Objective};
+use super::epochs::Epochs;
+use crate::objective::{Evaluation, Inner, Objective, Package};
+use burn::module::AutodiffModule;
 use burn::tensor::ElementConversion;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Int, Tensor};
 use hearth_batch::{PairBatch, PairBatches};
 use hearth_hub::Model;
-use hearth_model::{Conditional, TokenLoss, Transformer};
+use hearth_model::{Conditional, TokenLoss};
 
 /// Next-token prediction on sentence pairs.
 #[derive(Debug)]
-pub struct Translation<B: AutodiffBackend> {
-    /// What is trained on.
+pub struct Translation<B: AutodiffBackend, M: AutodiffModule<B>> {
     training: PairBatches,
-    /// What is validated on.
     validation: PairBatches,
     seed: u64,
-    label_smoothing: f64,
+    choices: PairLoss,
     device: B::Device,
-    epoch: Epoch,
+    package: Package<B, M>,
+    epochs: Epochs,
 }
 
-/// The epoch that a step falls into. Epochs differ in their number of batches, so they are counted through.
-#[derive(Debug)]
-struct Epoch {
-    number: u64,
-    first_step: u64,
-    batches: Vec<Vec<usize>>,
+/// How the loss of a pair is taken.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PairLoss {
+    /// See [`hearth_model::next_token_loss`].
+    pub label_smoothing: f64,
+    /// How often the model reads its own token in place of the target's: see [`Conditional::forward_sampled`].
+    pub scheduled_sampling: f64,
 }
 
-impl Epoch {
-    fn new(training: &PairBatches, seed: u64, number: u64, first_step: u64) -> Self {
-        let batches = training.epoch(seed, number);
-        Self {
-            number,
-            first_step,
-            batches,
-        }
-    }
-
-    fn end(&self) -> u64 {
-        self.first_step + self.batches.len() as u64
-    }
-}
-
-impl<B: AutodiffBackend> Translation<B> {
-    /// - `label_smoothing`: see [`hearth_model::next_token_loss`]
+impl<B: AutodiffBackend, M: AutodiffModule<B>> Translation<B, M> {
+    /// What is trained and validated on, and as what the model is saved.
     pub fn new(
         training: PairBatches,
         validation: PairBatches,
         seed: u64,
-        label_smoothing: f64,
+        choices: PairLoss,
         device: B::Device,
+        package: Package<B, M>,
     ) -> Self {
-        let epoch = Epoch::new(&training, seed, 0, 0);
+        let epochs = Epochs::new(|number| training.epoch(seed, number));
         Self {
             training,
             validation,
             seed,
-            label_smoothing,
+            choices,
             device,
-            epoch,
+            package,
+            epochs,
         }
     }
 }
 
-impl<B: AutodiffBackend> Objective<B> for Translation<B> {
-    type Model = Transformer<B>;
+/// The loss of a batch.
+fn loss<B: Backend, M: Conditional<B, Source = Tensor<B, 2, Int>>>(
+    model: &M,
+    batch: PairBatch<B>,
+    choices: PairLoss,
+) -> TokenLoss<B> {
+    let (source, padding, inputs) = (batch.source, batch.source_padding, batch.inputs);
+    let sampling = choices.scheduled_sampling;
+    let logits = if sampling > 0.0 {
+        model.forward_sampled(source, padding, inputs, sampling)
+    } else {
+        model.forward(source, padding, inputs)
+    };
+    TokenLoss::new(
+        logits,
+        batch.targets,
+        batch.target_padding,
+        batch.n_tokens,
+        choices.label_smoothing,
+    )
+}
+
+impl<B: AutodiffBackend, M> Objective<B> for Translation<B, M>
+where
+    M: AutodiffModule<B> + Conditional<B, Source = Tensor<B, 2, Int>>,
+    Inner<B, M>: Conditional<B::InnerBackend, Source = Tensor<B::InnerBackend, 2, Int>>,
+{
+    type Model = M;
     type Batch = PairBatch<B>;
 
     fn batch(&mut self, step: u64) -> PairBatch<B> {
-        if step < self.epoch.first_step {
-            self.epoch = Epoch::new(&self.training, self.seed, 0, 0);
-        }
-        while step >= self.epoch.end() {
-            let (number, first_step) = (self.epoch.number + 1, self.epoch.end());
-            self.epoch = Epoch::new(&self.training, self.seed, number, first_step);
-        }
-        let indices = &self.epoch.batches[(step - self.epoch.first_step) as usize];
-        self.training.batch(indices, &self.device)
+        let (training, seed) = (&self.training, self.seed);
+        let indices = self
+            .epochs
+            .batch(step, |number| training.epoch(seed, number));
+        training.batch(indices, &self.device)
     }
 
-    fn loss(&self, model: &Transformer<B>, batch: PairBatch<B>) -> TokenLoss<B> {
-        let logits = model.forward(batch.source, batch.source_padding, batch.inputs);
-        let smoothing = self.label_smoothing;
-        TokenLoss::new(
-            logits,
-            batch.targets,
-            batch.target_padding,
-            batch.n_tokens,
-            smoothing,
-        )
+    fn loss(&self, model: &M, batch: PairBatch<B>) -> TokenLoss<B> {
+        loss(model, batch, self.choices)
     }
 
-    fn validate(&self, model: &Transformer<B::InnerBackend>) -> Evaluation {
+    fn validate(&self, model: &Inner<B, M>) -> Evaluation {
         let mut evaluation = Evaluation::default();
         for indices in self.validation.all() {
             let batch = self
                 .validation
                 .batch::<B::InnerBackend>(&indices, &self.device);
-            let logits = model.forward(batch.source, batch.source_padding, batch.inputs);
-            let loss = TokenLoss::new(
-                logits,
-                batch.targets,
-                batch.target_padding,
-                batch.n_tokens,
-                0.0,
-            );
+            let loss = loss(model, batch, PairLoss::default());
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
         evaluation
     }
 
-    fn package(&self, model: Transformer<B::InnerBackend>) -> Model<B::InnerBackend> {
-        Model::Transformer(model)
+    fn package(&self, model: Inner<B, M>) -> Model<B::InnerBackend> {
+        (self.package)(model)
     }
 }

@@ -2,6 +2,7 @@
 
 mod model;
 mod read;
+mod recurrent;
 mod speech;
 
 pub use model::{Architecture, ModelRecipe, PositionKind};
@@ -42,7 +43,7 @@ pub enum EmbeddedCorpus {
 #[serde(deny_unknown_fields, default)]
 pub struct DataRecipe {
     /// Files, plain or gzipped: texts to be joined (gpt); one of tab-separated pairs, or two of parallel lines
-    /// (transformer); one file of transcripts, or a folder of recordings (speech-to-text).
+    /// (transformer, rnn-seq2seq); one file of transcripts, or a folder of recordings (speech-to-text).
     pub paths: Vec<PathBuf>,
     /// A corpus that needs no file, instead of `paths`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,6 +174,11 @@ pub struct TrainRecipe {
     pub clip_norm: f64,
     /// The share of the target's probability that is spread over the vocabulary.
     pub label_smoothing: f64,
+    /// For models of pairs: how often the model reads its own token in place of the target's while it learns.
+    pub scheduled_sampling: f64,
+    /// For lstm and gru: how many tokens a gradient goes back at most, the state carried on; all of a window if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bptt: Option<usize>,
     /// For speech-to-text: the share of the loss that is the encoder's own, by CTC.
     pub ctc_weight: f64,
     /// Steps between validations; there is one more at the end.
@@ -201,6 +207,8 @@ impl Default for TrainRecipe {
             momentum: 0.9,
             clip_norm: 1.0,
             label_smoothing: 0.0,
+            scheduled_sampling: 0.0,
+            bptt: None,
             ctc_weight: 0.0,
             validate_every: 250,
             log_every: 10,

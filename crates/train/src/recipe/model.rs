@@ -4,9 +4,9 @@ use super::EmbeddedCorpus;
 use hearth_hub::ModelConfig;
 use hearth_model::{
     Activation, Biases, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig,
-    Initialisation, NormKind, NormPlacement, PositionEncoding, RelativePositions, RnnKind,
-    RnnLmConfig, RnnSize, RotaryConfig, SpeechToTextConfig, StackConfig, StackSize,
-    TransformerConfig,
+    Initialisation, NormKind, NormPlacement, PositionEncoding, RelativePositions, RnnAttentionKind,
+    RnnKind, RnnLmConfig, RnnSeq2SeqConfig, RnnSize, RotaryConfig, SpeechToTextConfig, StackConfig,
+    StackSize, TransformerConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub enum Architecture {
     Gru,
     /// Encoder-decoder, on pairs.
     Transformer,
+    /// Recurrent encoder-decoder, on pairs.
+    #[serde(rename = "rnn-seq2seq")]
+    RnnSeq2Seq,
     /// Encoder-decoder, on recordings with their transcripts.
     SpeechToText,
 }
@@ -35,9 +38,9 @@ impl Architecture {
             Self::Gpt | Self::Llama | Self::Lstm | Self::Gru => {
                 (EmbeddedCorpus::Cicero, "cicero for a model of text")
             }
-            Self::Transformer => (
+            Self::Transformer | Self::RnnSeq2Seq => (
                 EmbeddedCorpus::NumberWords,
-                "number-words for a transformer",
+                "number-words for a model of pairs",
             ),
             Self::SpeechToText => (EmbeddedCorpus::Tones, "tones for a speech-to-text model"),
         }
@@ -47,14 +50,19 @@ impl Architecture {
 impl Architecture {
     /// Whether it has layers of attention; else it is recurrent.
     pub fn attends(self) -> bool {
-        !matches!(self, Self::Lstm | Self::Gru)
+        !matches!(self, Self::Lstm | Self::Gru | Self::RnnSeq2Seq)
+    }
+
+    /// Whether it is trained on texts with their translations.
+    pub fn reads_pairs(self) -> bool {
+        matches!(self, Self::Transformer | Self::RnnSeq2Seq)
     }
 
     /// Whether it is trained on text alone.
     pub fn reads_text(self) -> bool {
         match self {
             Self::Gpt | Self::Llama | Self::Lstm | Self::Gru => true,
-            Self::Transformer | Self::SpeechToText => false,
+            Self::Transformer | Self::RnnSeq2Seq | Self::SpeechToText => false,
         }
     }
 }
@@ -140,6 +148,15 @@ pub struct ModelRecipe {
     /// PositionKind: learned for gpt, rotary for llama, sinusoidal for transformer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<PositionKind>,
+    /// For rnn-seq2seq: the cells; gru if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<RnnKind>,
+    /// For rnn-seq2seq: how the decoder looks at the source; additive if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<RnnAttentionKind>,
+    /// For rnn-seq2seq: whether the encoder reads from both ends; yes if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub two_way: Option<bool>,
     /// For speech-to-text: bands of the spectrogram that is read; 80 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_mels: Option<usize>,
@@ -200,6 +217,7 @@ impl ModelRecipe {
                     initialisation: Initialisation::Xavier,
                 })
             }
+            Architecture::RnnSeq2Seq => ModelConfig::RnnSeq2Seq(self.rnn_seq2seq(vocab)),
             Architecture::SpeechToText => {
                 let positions = [self.max_source_positions(), self.max_positions];
                 let default =
@@ -255,6 +273,29 @@ impl ModelRecipe {
         config.rnn.dropout = self.dropout;
         config.tied = self.tied;
         config
+    }
+
+    fn rnn_seq2seq(&self, vocab: usize) -> RnnSeq2SeqConfig {
+        let size = RnnSize {
+            d_embedding: self.d_model,
+            d_hidden: self.d_model,
+            n_layers: self.n_layers,
+        };
+        let kind = self.cell.unwrap_or(RnnKind::Gru);
+        let attention = self.attention.unwrap_or(RnnAttentionKind::Additive);
+        let mut config = RnnSeq2SeqConfig::new(kind, attention, [vocab, vocab], size);
+        for embedding in [&mut config.source, &mut config.embedding] {
+            embedding.max_positions = self.max_positions;
+            embedding.dropout = self.dropout;
+        }
+        for rnn in [&mut config.encoder, &mut config.decoder] {
+            rnn.dropout = self.dropout;
+        }
+        config.tied = self.tied;
+        match self.two_way {
+            Some(false) => config,
+            _ => config.two_way(),
+        }
     }
 
     /// Bands of the spectrogram that is read.

@@ -180,6 +180,7 @@ impl Recipe {
         rate("train.momentum", train.momentum)?;
         rate("train.label_smoothing", train.label_smoothing)?;
         rate("train.ctc_weight", train.ctc_weight)?;
+        super::recurrent::check(self)?;
         super::speech::check(self)?;
         if data.validation_paths.is_empty() {
             let fraction = data.validation_fraction;

@@ -78,24 +78,22 @@ fn differing<P: Platform>(
                 let found = match writer {
                     Writer::Gpt(gpt) => generate(gpt, &prompts, &options, device, go_on)?,
                     Writer::RnnLm(rnn) => generate(rnn, &prompts, &options, device, go_on)?,
-                    Writer::Transformer(..) => unreachable!("matched above"),
+                    _ => unreachable!("matched above"),
                 };
                 (n_before, None, found)
             }
             Writer::Transformer(model, special) => {
-                let visible = inputs.rows("attention_mask")?;
-                let sources = inputs.rows("input_ids")?.into_iter().zip(visible);
-                let sources = sources.map(|(ids, visible)| {
-                    let shown = ids.into_iter().zip(visible);
-                    let shown = shown.filter(|(_, visible)| *visible != 0);
-                    shown.map(|(id, _)| id).collect()
-                });
-                let sources = ids(sources.collect());
+                let sources = visible_sources(inputs)?;
                 // The token that the decoder starts from.
-                let n_before = 1;
-                let options = options(n_before, false);
+                let options = options(1, false);
                 let found = translate(model, &sources, special, &options, device, go_on)?;
-                (n_before, Some(i64::from(special.pad)), found)
+                (1, Some(i64::from(special.pad)), found)
+            }
+            Writer::RnnSeq2Seq(model, special) => {
+                let sources = visible_sources(inputs)?;
+                let options = options(1, false);
+                let found = translate(model, &sources, special, &options, device, go_on)?;
+                (1, Some(i64::from(special.pad)), found)
             }
         }
     };
@@ -122,6 +120,18 @@ fn differing<P: Platform>(
         .iter()
         .filter_map(|texts| texts.first().map(|text| text.score));
     Ok((n_different, scores.collect()))
+}
+
+/// The sources without what is hidden of them.
+fn visible_sources(inputs: &Inputs<'_>) -> Result<Vec<Vec<TokenId>>, CliError> {
+    let visible = inputs.rows("attention_mask")?;
+    let sources = inputs.rows("input_ids")?.into_iter().zip(visible);
+    let sources = sources.map(|(ids, visible)| {
+        let shown = ids.into_iter().zip(visible);
+        let shown = shown.filter(|(_, visible)| *visible != 0);
+        shown.map(|(id, _)| id).collect()
+    });
+    Ok(ids(sources.collect()))
 }
 
 fn ids(rows: Vec<Vec<i64>>) -> Vec<Vec<TokenId>> {

@@ -49,7 +49,10 @@ pub(super) fn cases<P: Platform>(
             let target = inputs.tokens("decoder_input_ids", limits, device)?;
             step_through(model, model.start(frames, padding), target)
         }
-        Model::EncoderDecoder(_) | Model::Bert(_) | Model::Vit(_) => return Ok(None),
+        // A recurrent network has no other way than steps.
+        Model::RnnSeq2Seq(_) | Model::EncoderDecoder(_) | Model::Bert(_) | Model::Vit(_) => {
+            return Ok(None);
+        }
     };
     let difference = largest_difference(inputs.get("logits", 3)?, &logits.into_data());
     let value = difference.map_or(f64::NAN, f64::from);

@@ -10,6 +10,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, ElementConversion, Int, Tensor, TensorData};
 use hearth_hub::{Model, ModelDirectory, read_tensors};
+use hearth_infer::TokenSource;
 use hearth_model::{Autoregressive, Conditional, LanguageModel, TokenLoss};
 use hearth_train::{ParameterOptimizer, TrainRecipe};
 use serde_json::Value;
@@ -93,18 +94,8 @@ impl<B: AutodiffBackend> Reference<'_, B> {
         match &self.directory.model {
             Model::Gpt(gpt) => self.language_model(gpt.clone(), Model::Gpt, steps),
             Model::RnnLm(rnn) => self.language_model(rnn.clone(), Model::RnnLm, steps),
-            Model::Transformer(model) => {
-                let limits = (model.vocab(), model.max_positions());
-                let source = inputs.tokens::<B>("input_ids", limits, device)?;
-                let padding = inputs.padding_mask("attention_mask", source.dims(), device)?;
-                let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
-                let (labels, hidden, n_tokens) = self.labels(target.dims())?;
-                self.train(model.clone(), Model::Transformer, steps, |model| {
-                    let logits = model.forward(source.clone(), padding.clone(), target.clone());
-                    let hidden = Some(hidden.clone());
-                    TokenLoss::new(logits, labels.clone(), hidden, n_tokens, 0.0).mean()
-                })
-            }
+            Model::Transformer(model) => self.pairs(model.clone(), Model::Transformer, steps),
+            Model::RnnSeq2Seq(model) => self.pairs(model.clone(), Model::RnnSeq2Seq, steps),
             Model::SpeechToText(model) => {
                 let frames = inputs.frames(model, device)?;
                 let [batch, n_frames, _] = frames.dims();
@@ -155,6 +146,30 @@ impl<B: AutodiffBackend> Reference<'_, B> {
                 })
             }
         }
+    }
+
+    /// Next-token prediction of a target given a source.
+    fn pairs<M>(
+        &self,
+        model: M,
+        package: impl FnOnce(M::InnerModule) -> Model<B::InnerBackend>,
+        steps: usize,
+    ) -> Result<(f64, Vec<f64>), CliError>
+    where
+        M: AutodiffModule<B> + TokenSource<B>,
+    {
+        let (inputs, device) = (self.inputs, self.device);
+        let limits = (model.source_vocab(), model.max_source_positions());
+        let source = inputs.tokens::<B>("input_ids", limits, device)?;
+        let padding = inputs.padding_mask("attention_mask", source.dims(), device)?;
+        let limits = (model.vocab(), model.max_positions());
+        let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
+        let (labels, hidden, n_tokens) = self.labels(target.dims())?;
+        self.train(model, package, steps, |model| {
+            let logits = model.forward(source.clone(), padding.clone(), target.clone());
+            let hidden = Some(hidden.clone());
+            TokenLoss::new(logits, labels.clone(), hidden, n_tokens, 0.0).mean()
+        })
     }
 
     /// Next-token prediction on whole rows.
@@ -230,6 +245,7 @@ impl<B: AutodiffBackend> Reference<'_, B> {
             dialect: self.directory.dialect,
             model: gradients,
             tokenizer: None,
+            target_tokenizer: None,
             features: None,
             labels: None,
         };

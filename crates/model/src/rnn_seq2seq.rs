@@ -1,0 +1,433 @@
+//! Sequence to sequence by recurrent networks: one reads, one writes. Sutskever et al. 2014
+//! <https://arxiv.org/abs/1409.3215>, with attention as Bahdanau et al. 2015 or Luong et al. 2015 have it.
+
+use crate::autoregressive::{Autoregressive, Conditional, DecodingState};
+use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
+use crate::error::ConfigError;
+use crate::gpt::same_width;
+use crate::initialisation::{Initialisation, WeightInitialisers, linear, materialise};
+use crate::positions::PositionEncoding;
+use crate::rnn::{CellState, Rnn, RnnConfig, RnnKind};
+use crate::rnn_attention::{RnnAttention, RnnAttentionKind, RnnMemory};
+use crate::rnn_lm::{RnnSize, UNBOUNDED};
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::tensor::{Bool, Int, Tensor, backend::Backend, s};
+use serde::{Deserialize, Serialize};
+
+/// What an [`RnnSeq2Seq`] is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RnnSeq2SeqConfig {
+    /// The source's tokens; positions are none, since a state is fed them in order.
+    pub source: EmbeddingConfig,
+    /// The target's tokens, of a vocabulary of their own.
+    pub embedding: EmbeddingConfig,
+    /// The layers that read.
+    pub encoder: RnnConfig,
+    /// The layers that write: as many, of the same cells.
+    pub decoder: RnnConfig,
+    /// How the decoder looks at the source.
+    pub attention: RnnAttentionKind,
+    /// Whether the head shares the target embedding's matrix.
+    pub tied: bool,
+    /// How weights are drawn.
+    pub initialisation: Initialisation,
+}
+
+impl RnnSeq2SeqConfig {
+    /// A model of the given size without dropout, which reads one way, its head apart from its embedding.
+    pub fn new(
+        kind: RnnKind,
+        attention: RnnAttentionKind,
+        [source_vocab, vocab]: [usize; 2],
+        size: RnnSize,
+    ) -> Self {
+        let embedding = |vocab| EmbeddingConfig {
+            vocab,
+            d_model: size.d_embedding,
+            max_positions: UNBOUNDED,
+            positions: PositionEncoding::None,
+            scale: false,
+            dropout: 0.0,
+        };
+        let encoder = RnnConfig {
+            kind,
+            d_input: size.d_embedding,
+            d_hidden: size.d_hidden,
+            n_layers: size.n_layers,
+            two_way: false,
+            dropout: 0.0,
+        };
+        let mut config = Self {
+            source: embedding(source_vocab),
+            embedding: embedding(vocab),
+            decoder: encoder.clone(),
+            encoder,
+            attention,
+            tied: false,
+            initialisation: Initialisation::Xavier,
+        };
+        config.decoder.d_input = config.d_decoder_input();
+        config
+    }
+
+    /// With an encoder that reads from both ends.
+    pub fn two_way(mut self) -> Self {
+        self.encoder.two_way = true;
+        self.decoder.d_input = self.d_decoder_input();
+        self
+    }
+
+    /// One vocabulary, two layers, 16 wide: for tests and first steps.
+    pub fn tiny(kind: RnnKind, attention: RnnAttentionKind, vocab: usize) -> Self {
+        let size = RnnSize {
+            d_embedding: 16,
+            d_hidden: 16,
+            n_layers: 2,
+        };
+        Self::new(kind, attention, [vocab, vocab], size)
+    }
+
+    /// What a step of the decoder reads: a token, and behind additive attention what was seen.
+    fn d_decoder_input(&self) -> usize {
+        let seen = match self.attention {
+            RnnAttentionKind::Additive => self.encoder.d_output(),
+            RnnAttentionKind::None | RnnAttentionKind::Multiplicative => 0,
+        };
+        self.embedding.d_model.saturating_add(seen)
+    }
+
+    /// Whether a model can be made from these numbers.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        for embedding in [&self.source, &self.embedding] {
+            embedding.validate()?;
+            if embedding.positions != PositionEncoding::None {
+                return Err(ConfigError::Positions);
+            }
+        }
+        self.encoder.validate()?;
+        self.decoder.validate()?;
+        if self.decoder.two_way {
+            return Err(ConfigError::TwoWay);
+        }
+        if (self.encoder.kind, self.encoder.n_layers) != (self.decoder.kind, self.decoder.n_layers)
+        {
+            return Err(ConfigError::Cells);
+        }
+        let d_input = self.source.d_model;
+        same_width("encoder.d_input", self.encoder.d_input, d_input)?;
+        let d_input = self.d_decoder_input();
+        same_width("decoder.d_input", self.decoder.d_input, d_input)?;
+        if self.tied {
+            let d_model = self.embedding.d_model;
+            same_width("decoder.d_hidden", self.decoder.d_hidden, d_model)?;
+        }
+        Ok(())
+    }
+
+    /// A model with freshly drawn weights.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> RnnSeq2Seq<B> {
+        materialise(self.skeleton(device))
+    }
+
+    /// A model whose parameters are not drawn until they are first used: what a loader fills in.
+    ///
+    /// # Panics
+    /// If the config does not [`validate`](Self::validate).
+    pub fn skeleton<B: Backend>(&self, device: &B::Device) -> RnnSeq2Seq<B> {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let (d_hidden, d_source) = (self.decoder.d_hidden, self.encoder.d_output());
+        let initialisers = self
+            .initialisation
+            .initialisers(d_hidden, self.decoder.n_layers);
+        let widths = [d_hidden, d_source];
+        RnnSeq2Seq {
+            source: self.source.init(&initialisers, device),
+            encoder: self.encoder.init(&initialisers, device),
+            bridge: (d_source != d_hidden)
+                .then(|| Bridge::new(&self.decoder, d_source, &initialisers, device)),
+            embedding: self.embedding.init(&initialisers, device),
+            decoder: self.decoder.init(&initialisers, device),
+            attention: RnnAttention::new(self.attention, widths, &initialisers, device),
+            dropout: DropoutConfig::new(self.decoder.dropout).init(),
+            head: Head::new(
+                [self.embedding.vocab, d_hidden],
+                self.tied,
+                true,
+                &initialisers,
+                device,
+            ),
+        }
+    }
+}
+
+/// A recurrent encoder and a recurrent decoder.
+#[derive(Module, Debug)]
+pub struct RnnSeq2Seq<B: Backend> {
+    source: TokenEmbedding<B>,
+    encoder: Rnn<B>,
+    bridge: Option<Bridge<B>>,
+    embedding: TokenEmbedding<B>,
+    decoder: Rnn<B>,
+    attention: Option<RnnAttention<B>>,
+    dropout: Dropout,
+    head: Head<B>,
+}
+
+/// From the last states of an encoder to the first of a decoder that is as wide as something else. Bahdanau et al. 2015,
+/// appendix A.2.2.
+#[derive(Module, Debug)]
+struct Bridge<B: Backend> {
+    hidden: Vec<Linear<B>>,
+    cell: Vec<Linear<B>>,
+}
+
+impl<B: Backend> Bridge<B> {
+    fn new(
+        decoder: &RnnConfig,
+        d_source: usize,
+        initialisers: &WeightInitialisers,
+        device: &B::Device,
+    ) -> Self {
+        let layers = |n| {
+            let size = [d_source, decoder.d_hidden];
+            let layer = |_| linear(size, true, &initialisers.inner, device);
+            (0..n).map(layer).collect()
+        };
+        let n_cells = match decoder.kind {
+            RnnKind::Lstm => decoder.n_layers,
+            RnnKind::Gru => 0,
+        };
+        Self {
+            hidden: layers(decoder.n_layers),
+            cell: layers(n_cells),
+        }
+    }
+
+    fn cross(&self, layer: usize, state: CellState<B>) -> CellState<B> {
+        CellState {
+            hidden: self.hidden[layer].forward(state.hidden).tanh(),
+            cell: state.cell.map(|cell| self.cell[layer].forward(cell)),
+        }
+    }
+}
+
+/// What an [`RnnSeq2Seq`] remembers.
+#[derive(Debug, Clone)]
+pub struct RnnSeq2SeqState<B: Backend> {
+    layers: Vec<CellState<B>>,
+    memory: Option<RnnMemory<B>>,
+    n_past: usize,
+    device: B::Device,
+}
+
+impl<B: Backend> DecodingState for RnnSeq2SeqState<B> {
+    fn n_past(&self) -> usize {
+        self.n_past
+    }
+
+    fn reorder(&mut self, rows: &[usize]) {
+        let ids: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let ids = Tensor::<B, 1, Int>::from_data(ids.as_slice(), &self.device);
+        let layers = std::mem::take(&mut self.layers);
+        self.layers = layers.into_iter().map(|layer| layer.select(&ids)).collect();
+        self.memory = self.memory.take().map(|memory| memory.select(&ids));
+    }
+}
+
+/// Two directions side by side.
+fn join<B: Backend>(forward: CellState<B>, backward: CellState<B>) -> CellState<B> {
+    let cat = |a, b| Tensor::cat(vec![a, b], 1);
+    CellState {
+        hidden: cat(forward.hidden, backward.hidden),
+        cell: forward.cell.zip(backward.cell).map(|(a, b)| cat(a, b)),
+    }
+}
+
+impl<B: Backend> Conditional<B> for RnnSeq2Seq<B> {
+    /// `[batch, source_seq]`
+    type Source = Tensor<B, 2, Int>;
+
+    fn start(
+        &self,
+        source: Tensor<B, 2, Int>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> RnnSeq2SeqState<B> {
+        let ([batch, _], device) = (source.dims(), source.device());
+        let x = self.source.forward(source, 0, &[0]);
+        let mut layers = self.encoder.start(batch, &device);
+        let (encoded, backward) = self.encoder.forward(x, padding_mask.as_ref(), &mut layers);
+        if !backward.is_empty() {
+            let both = layers.into_iter().zip(backward);
+            layers = both
+                .map(|(forward, backward)| join(forward, backward))
+                .collect();
+        }
+        if let Some(bridge) = &self.bridge {
+            let states = layers.into_iter().enumerate();
+            layers = states.map(|(i, state)| bridge.cross(i, state)).collect();
+        }
+        let memory = self.attention.as_ref();
+        RnnSeq2SeqState {
+            layers,
+            memory: memory.map(|attention| attention.memory(encoded, padding_mask)),
+            n_past: 0,
+            device,
+        }
+    }
+
+    fn source_vocab(&self) -> usize {
+        self.source.vocab()
+    }
+}
+
+impl<B: Backend> Autoregressive<B> for RnnSeq2Seq<B> {
+    type State = RnnSeq2SeqState<B>;
+
+    fn decode(&self, tokens: Tensor<B, 2, Int>, state: &mut RnnSeq2SeqState<B>) -> Tensor<B, 3> {
+        let [batch, seq] = tokens.dims();
+        let x = self.embedding.forward(tokens, 0, &[0]);
+        let [_, _, d_embedding] = x.dims();
+        let RnnSeq2SeqState { layers, memory, .. } = state;
+        let hidden = match (&self.attention, memory) {
+            (Some(attention), Some(memory)) if self.decoder.d_input() == d_embedding => {
+                let (hidden, _) = self.decoder.forward(x, None, layers);
+                let seen = attention.look(hidden.clone(), memory);
+                attention.combine(hidden, seen)
+            }
+            (Some(attention), Some(memory)) => {
+                let mut outputs = Vec::with_capacity(seq);
+                for i in 0..seq {
+                    let top = layers.last().map(|layer| layer.hidden.clone());
+                    let top = top.expect("a network has a layer").unsqueeze_dim::<3>(1);
+                    let seen = attention.look(top, memory);
+                    let token = x.clone().slice(s![.., i..i + 1, ..]);
+                    let input = Tensor::cat(vec![token, seen.clone()], 2);
+                    let (hidden, _) = self.decoder.forward(input, None, layers);
+                    outputs.push(attention.combine(hidden, seen));
+                }
+                match seq {
+                    0 => Tensor::zeros([batch, 0, self.decoder.d_hidden()], &state.device),
+                    _ => Tensor::cat(outputs, 1),
+                }
+            }
+            _ => self.decoder.forward(x, None, layers).0,
+        };
+        state.n_past += seq;
+        self.dropout.forward(hidden)
+    }
+
+    fn logits(&self, hidden: Tensor<B, 3>) -> Tensor<B, 3> {
+        self.head.forward(hidden, &self.embedding)
+    }
+
+    fn vocab(&self) -> usize {
+        self.embedding.vocab()
+    }
+
+    fn max_positions(&self) -> usize {
+        self.embedding.max_positions()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TestBackend;
+    use burn::tensor::{TensorData, Tolerance};
+
+    const KINDS: [RnnAttentionKind; 3] = [
+        RnnAttentionKind::None,
+        RnnAttentionKind::Additive,
+        RnnAttentionKind::Multiplicative,
+    ];
+
+    /// Every kind of cell and of attention, read one way and both ways.
+    fn models() -> Vec<RnnSeq2Seq<TestBackend>> {
+        TestBackend::seed(&Default::default(), 7);
+        let mut configs = Vec::new();
+        for kind in [RnnKind::Lstm, RnnKind::Gru] {
+            for attention in KINDS {
+                let config = RnnSeq2SeqConfig::tiny(kind, attention, 11);
+                configs.push(config.clone().two_way());
+                configs.push(config);
+            }
+        }
+        let init = |config: &RnnSeq2SeqConfig| config.init(&Default::default());
+        configs.iter().map(init).collect()
+    }
+
+    fn tokens(rows: &[&[i64]]) -> Tensor<TestBackend, 2, Int> {
+        let shape = [rows.len(), rows[0].len()];
+        Tensor::from_data(TensorData::new(rows.concat(), shape), &Default::default())
+    }
+
+    fn assert_near(a: Tensor<TestBackend, 3>, b: Tensor<TestBackend, 3>) {
+        let tolerance = Tolerance::absolute(1e-5);
+        a.into_data()
+            .assert_approx_eq::<f32>(&b.into_data(), tolerance);
+    }
+
+    #[test]
+    fn stepping_is_one_full_pass_and_no_one_sees_ahead() {
+        for model in models() {
+            let source = || tokens(&[&[1, 5, 3], &[2, 2, 4]]);
+            let target = tokens(&[&[1, 5, 3, 9], &[1, 2, 2, 4]]);
+            let whole = model.forward(source(), None, target.clone());
+            let mut state = model.start(source(), None);
+            let steps = (0..4).map(|i| model.step(target.clone().narrow(1, i, 1), &mut state));
+            assert_near(Tensor::cat(steps.collect(), 1), whole.clone());
+            let other = tokens(&[&[1, 5, 3, 7], &[1, 2, 2, 8]]);
+            let other = model.forward(source(), None, other);
+            assert_near(other.slice(s![.., ..3, ..]), whole.slice(s![.., ..3, ..]));
+        }
+    }
+
+    #[test]
+    fn padding_of_a_source_changes_nothing() {
+        for model in models() {
+            let target = || tokens(&[&[1, 5, 3]]);
+            let short = model.forward(tokens(&[&[1, 5, 3]]), None, target());
+            let mask = Tensor::from_data([[false, false, false, true, true]], &Default::default());
+            let long = model.forward(tokens(&[&[1, 5, 3, 0, 0]]), Some(mask), target());
+            assert_near(long, short);
+        }
+    }
+
+    #[test]
+    fn what_was_read_decides_what_is_written() {
+        for model in models() {
+            let target = || tokens(&[&[1, 5]]);
+            let one = model.forward(tokens(&[&[1, 5, 3]]), None, target());
+            let other = model.forward(tokens(&[&[4, 5, 3]]), None, target());
+            let difference = (one - other).abs().max().into_scalar();
+            assert!(difference > 1e-4, "{difference}");
+        }
+    }
+
+    #[test]
+    fn a_bad_config_is_refused() {
+        let good = RnnSeq2SeqConfig::tiny(RnnKind::Gru, RnnAttentionKind::Additive, 11);
+        assert_eq!(good.validate(), Ok(()));
+        let mut bad = good.clone();
+        bad.encoder.two_way = true;
+        let expected = |found, expected| ConfigError::Width {
+            field: "decoder.d_input",
+            found,
+            expected,
+        };
+        assert_eq!(bad.validate(), Err(expected(32, 48)));
+        let mut bad = good.clone();
+        bad.decoder.n_layers = 1;
+        assert_eq!(bad.validate(), Err(ConfigError::Cells));
+        let mut bad = good;
+        bad.decoder.two_way = true;
+        assert_eq!(bad.validate(), Err(ConfigError::TwoWay));
+    }
+}
