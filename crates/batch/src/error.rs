@@ -21,6 +21,17 @@ pub enum BatchError {
     /// No recording at all.
     #[error("there is no recording to make a batch from")]
     NoRecordings,
+    /// No labelled item at all.
+    #[error("there is nothing with a class to make a batch from")]
+    NoItems,
+    /// Images of which not every number is there.
+    #[error("the images have {found} numbers, expected {expected}")]
+    Pixels {
+        /// Numbers in all.
+        found: usize,
+        /// Images times channels times rows times columns.
+        expected: usize,
+    },
     /// A batch of nothing.
     #[error("{field} is 0, expected at least 1")]
     Zero {

@@ -18,7 +18,9 @@
 
 mod buckets;
 mod causal;
+mod classes;
 mod error;
+mod masked;
 mod padding;
 mod pairs;
 mod seed;
@@ -26,7 +28,9 @@ mod speech;
 
 pub use buckets::BatchSize;
 pub use causal::{CausalBatch, TextWindows, WindowShape};
+pub use classes::{ClassBatch, ClassBatches, ImageClasses, TextClasses};
 pub use error::BatchError;
+pub use masked::{MaskTokens, MaskedBatch, MaskedWindows};
 pub use padding::{Padded, pad_left, pad_right};
 pub use pairs::{PairBatch, PairBatches, PairIds, PairTokens};
 pub use seed::{Stream, derive_seed};

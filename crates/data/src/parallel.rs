@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn tatoeba_reads_whole() {
-        let Some(path) = shared::shared("data/tatoeba_fra_eng/eng-fra.tsv.gz") else {
+        let Some(path) = shared::data("tatoeba_fra_eng/eng-fra.tsv.gz") else {
             return;
         };
         let corpus = PairCorpus::read(&[path]).unwrap();

@@ -34,3 +34,8 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     skip(&format!("{} is absent (set HEARTH_SHARED)", path.display()));
     None
 }
+
+/// The same below `shared/data/`.
+pub(crate) fn data(name: &str) -> Option<PathBuf> {
+    shared(&format!("data/{name}"))
+}

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn tinyshakespeare_splits_as_nanogpt_splits_it() {
-        let Some(path) = shared::shared("data/tinyshakespeare/input.txt.gz") else {
+        let Some(path) = shared::data("tinyshakespeare/input.txt.gz") else {
             return;
         };
         let corpus = TextCorpus::read(&[path]).unwrap();

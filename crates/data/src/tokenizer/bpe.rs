@@ -31,6 +31,9 @@ pub enum SpecialScheme {
     Text,
     /// For sentence pairs: `<pad>` is 0, `<s>` 1, `</s>` 2, and [`Tokenizer::encode`] ends each sentence in `</s>`.
     Pair,
+    /// For texts that are read: `[PAD]` is 0, `[CLS]` 1, `[SEP]` 2, `[MASK]` 3, and [`Tokenizer::encode`] puts a text between
+    /// `[CLS]` and `[SEP]`.
+    Encoder,
 }
 
 impl SpecialScheme {
@@ -38,6 +41,7 @@ impl SpecialScheme {
         match self {
             Self::Text => &["<|endoftext|>"],
             Self::Pair => &["<pad>", "<s>", "</s>"],
+            Self::Encoder => &["[PAD]", "[CLS]", "[SEP]", "[MASK]"],
         }
     }
 }
@@ -93,9 +97,13 @@ impl Tokenizer {
         inner
             .train(&mut TrainerWrapper::BpeTrainer(trainer), pieces)
             .map_err(error)?;
-        if options.special == SpecialScheme::Pair {
-            let ends = end_in("</s>", 2).map_err(error)?;
-            inner.with_post_processor(Some(ends));
+        let around = match options.special {
+            SpecialScheme::Text => None,
+            SpecialScheme::Pair => Some(end_in("</s>", 2)),
+            SpecialScheme::Encoder => Some(between(("[CLS]", 1), ("[SEP]", 2))),
+        };
+        if let Some(around) = around.transpose().map_err(error)? {
+            inner.with_post_processor(Some(around));
         }
         Ok(Self::new(inner))
     }
@@ -107,6 +115,18 @@ fn end_in(token: &str, id: u32) -> tokenizers::Result<TemplateProcessing> {
         .try_single(format!("$A {token}"))?
         .try_pair(format!("$A {token} $B:1 {token}:1"))?
         .special_tokens(vec![(token, id)])
+        .build()?)
+}
+
+/// Puts special tokens around every text.
+fn between(
+    (first, first_id): (&str, u32),
+    (last, last_id): (&str, u32),
+) -> tokenizers::Result<TemplateProcessing> {
+    Ok(TemplateProcessing::builder()
+        .try_single(format!("{first} $A {last}"))?
+        .try_pair(format!("{first} $A {last} $B:1 {last}:1"))?
+        .special_tokens(vec![(first, first_id), (last, last_id)])
         .build()?)
 }
 
@@ -131,6 +151,15 @@ mod tests {
         let tokenizer = train(cicero(), 400, SpecialScheme::Pair);
         let ids = ["<pad>", "<s>", "</s>"].map(|token| tokenizer.id(token));
         assert_eq!(ids, [Some(0), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn a_text_that_is_read_stands_between_its_two_tokens() {
+        let tokenizer = train(cicero(), 400, SpecialScheme::Encoder);
+        let ids = tokenizer.encode("quo [MASK]").unwrap();
+        assert_eq!((ids[0], ids.last()), (1, Some(&2)));
+        assert_eq!(ids[ids.len() - 2], 3);
+        assert_eq!(tokenizer.decode(&ids).unwrap(), "quo ");
     }
 
     #[test]
@@ -208,7 +237,7 @@ mod tests {
 
     #[test]
     fn cutting_a_real_text_changes_no_id() {
-        let Some(path) = shared::shared("data/tinyshakespeare/input.txt.gz") else {
+        let Some(path) = shared::data("tinyshakespeare/input.txt.gz") else {
             return;
         };
         let corpus = TextCorpus::read(&[path]).unwrap();

@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn tinyshakespeare_has_the_65_characters_of_nanogpt() {
-        let Some(path) = shared::shared("data/tinyshakespeare/input.txt.gz") else {
+        let Some(path) = shared::data("tinyshakespeare/input.txt.gz") else {
             return;
         };
         let corpus = TextCorpus::read(&[path]).unwrap();

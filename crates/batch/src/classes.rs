@@ -1,0 +1,244 @@
+//! Texts and images with the classes they belong to.
+
+use crate::buckets::{BatchSize, Buckets};
+use crate::error::BatchError;
+use crate::padding::{Padded, pad_right};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use hearth_data::TokenId;
+
+/// What a model that names a class is trained on.
+#[derive(Debug, Clone)]
+pub struct ClassBatch<I, B: Backend> {
+    /// What is read.
+    pub input: I,
+    /// `[batch, 1]`: the number of each class.
+    pub labels: Tensor<B, 2, Int>,
+    /// How many labels there are.
+    pub n_labels: usize,
+}
+
+/// A supply of labelled batches; an epoch's order is a function of the seed and the epoch.
+pub trait ClassBatches {
+    /// What a model reads.
+    type Input<B: Backend>;
+
+    /// The batches of an epoch, as indices. Every item is in exactly one.
+    fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>>;
+
+    /// All items once: for validation.
+    fn all(&self) -> Vec<Vec<usize>>;
+
+    /// The tensors of some items.
+    fn batch<B: Backend>(
+        &self,
+        indices: &[usize],
+        device: &B::Device,
+    ) -> ClassBatch<Self::Input<B>, B>;
+}
+
+/// Labels, one an item.
+#[derive(Debug, Clone)]
+struct Labels(Vec<usize>);
+
+impl Labels {
+    fn batch<I, B: Backend>(
+        &self,
+        indices: &[usize],
+        input: I,
+        device: &B::Device,
+    ) -> ClassBatch<I, B> {
+        let labels: Vec<i64> = indices.iter().map(|&i| self.0[i] as i64).collect();
+        let shape = [labels.len(), 1];
+        ClassBatch {
+            input,
+            n_labels: labels.len(),
+            labels: Tensor::from_data(TensorData::new(labels, shape), device),
+        }
+    }
+}
+
+/// Texts as ids, each with its class.
+#[derive(Debug, Clone)]
+pub struct TextClasses {
+    texts: Vec<Vec<TokenId>>,
+    labels: Labels,
+    buckets: Buckets,
+    pad: TokenId,
+}
+
+impl TextClasses {
+    /// # Errors
+    /// If there is no text, or the batch size is zero.
+    pub fn new(
+        items: Vec<(Vec<TokenId>, usize)>,
+        batch_size: usize,
+        pad: TokenId,
+    ) -> Result<Self, BatchError> {
+        if items.is_empty() {
+            return Err(BatchError::NoItems);
+        }
+        let lengths = items.iter().map(|(text, _)| [text.len(), 0]).collect();
+        let buckets = Buckets::new(lengths, BatchSize::Pairs(batch_size))?;
+        let (texts, labels) = items.into_iter().unzip();
+        Ok(Self {
+            texts,
+            labels: Labels(labels),
+            buckets,
+            pad,
+        })
+    }
+
+    /// How many texts there are.
+    pub fn n_items(&self) -> usize {
+        self.texts.len()
+    }
+}
+
+impl ClassBatches for TextClasses {
+    type Input<B: Backend> = Padded<B>;
+
+    fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        self.buckets.epoch(seed, epoch)
+    }
+
+    fn all(&self) -> Vec<Vec<usize>> {
+        self.buckets.all()
+    }
+
+    fn batch<B: Backend>(&self, indices: &[usize], device: &B::Device) -> ClassBatch<Padded<B>, B> {
+        let texts: Vec<&[TokenId]> = indices.iter().map(|&i| self.texts[i].as_slice()).collect();
+        let input = pad_right(&texts, self.pad, device);
+        self.labels.batch(indices, input, device)
+    }
+}
+
+/// Images of one size, each with its class.
+#[derive(Debug, Clone)]
+pub struct ImageClasses {
+    /// Of all images, one behind the other.
+    values: Vec<f32>,
+    /// `[n_channels, height, width]`
+    shape: [usize; 3],
+    labels: Labels,
+    buckets: Buckets,
+}
+
+impl ImageClasses {
+    /// - `values`: of all images, each `[n_channels, height, width]`
+    ///
+    /// # Errors
+    /// If there is no image, the batch size is zero, or there are not as many numbers as the images have.
+    pub fn new(
+        values: Vec<f32>,
+        shape: [usize; 3],
+        labels: Vec<usize>,
+        batch_size: usize,
+    ) -> Result<Self, BatchError> {
+        if labels.is_empty() {
+            return Err(BatchError::NoItems);
+        }
+        let expected = labels.len() * shape.iter().product::<usize>();
+        if values.len() != expected {
+            let found = values.len();
+            return Err(BatchError::Pixels { found, expected });
+        }
+        let lengths = vec![[0, 0]; labels.len()];
+        Ok(Self {
+            values,
+            shape,
+            labels: Labels(labels),
+            buckets: Buckets::new(lengths, BatchSize::Pairs(batch_size))?,
+        })
+    }
+
+    /// How many images there are.
+    pub fn n_items(&self) -> usize {
+        self.labels.0.len()
+    }
+}
+
+impl ClassBatches for ImageClasses {
+    /// `[batch, n_channels, height, width]`
+    type Input<B: Backend> = Tensor<B, 4>;
+
+    fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
+        self.buckets.epoch(seed, epoch)
+    }
+
+    fn all(&self) -> Vec<Vec<usize>> {
+        self.buckets.all()
+    }
+
+    fn batch<B: Backend>(
+        &self,
+        indices: &[usize],
+        device: &B::Device,
+    ) -> ClassBatch<Tensor<B, 4>, B> {
+        let [n_channels, height, width] = self.shape;
+        let size = n_channels * height * width;
+        let image = |&i: &usize| &self.values[i * size..(i + 1) * size];
+        let values: Vec<f32> = indices.iter().flat_map(image).copied().collect();
+        let shape = [indices.len(), n_channels, height, width];
+        let input = Tensor::from_data(TensorData::new(values, shape), device);
+        self.labels.batch(indices, input, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn_flex::Flex;
+
+    fn labels(tensor: Tensor<Flex, 2, Int>) -> Vec<i64> {
+        tensor.into_data().iter().collect()
+    }
+
+    #[test]
+    fn every_text_keeps_its_class_and_comes_once_an_epoch() {
+        // The class of a text is its length.
+        let texts = (0..50).map(|i| (vec![7; 1 + i % 9], 1 + i % 9)).collect();
+        let texts = TextClasses::new(texts, 4, 0).expect("texts");
+        assert_eq!(texts.n_items(), 50);
+        for batches in [texts.epoch(3, 0), texts.epoch(3, 1), texts.all()] {
+            let mut seen: Vec<usize> = batches.iter().flatten().copied().collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..50).collect::<Vec<_>>());
+            for indices in batches {
+                let batch = texts.batch::<Flex>(&indices, &Default::default());
+                let tokens: Vec<i64> = batch.input.tokens.to_data().iter().collect();
+                let [_, seq] = batch.input.tokens.dims();
+                let lengths: Vec<i64> = tokens
+                    .chunks(seq)
+                    .map(|row| row.iter().filter(|&&id| id == 7).count() as i64)
+                    .collect();
+                assert_eq!(labels(batch.labels), lengths);
+            }
+        }
+        assert_ne!(texts.epoch(3, 0), texts.epoch(3, 1));
+    }
+
+    #[test]
+    fn every_image_keeps_its_class() {
+        // The class of an image is in each of its six pixels.
+        let values = (0..10).flat_map(|i| [i as f32; 6]).collect();
+        let images = ImageClasses::new(values, [1, 2, 3], (0..10).collect(), 4).expect("images");
+        for indices in images.epoch(1, 2) {
+            let batch = images.batch::<Flex>(&indices, &Default::default());
+            assert_eq!(batch.input.dims(), [indices.len(), 1, 2, 3]);
+            let pixels: Vec<f32> = batch.input.to_data().iter().collect();
+            let found: Vec<i64> = pixels.chunks(6).map(|image| image[5] as i64).collect();
+            assert_eq!(labels(batch.labels), found);
+        }
+        let short = ImageClasses::new(vec![0.0; 11], [1, 2, 3], vec![0, 1], 4);
+        let error = short.expect_err("a pixel is missing");
+        let (found, expected) = (11, 12);
+        assert_eq!(error, BatchError::Pixels { found, expected });
+    }
+
+    #[test]
+    fn nothing_makes_no_batch() {
+        assert!(TextClasses::new(Vec::new(), 4, 0).is_err());
+        assert!(TextClasses::new(vec![(vec![1], 0)], 0, 0).is_err());
+        assert!(ImageClasses::new(Vec::new(), [1, 2, 3], Vec::new(), 4).is_err());
+    }
+}
