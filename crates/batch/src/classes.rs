@@ -2,8 +2,8 @@
 
 use crate::buckets::{BatchSize, Buckets};
 use crate::error::BatchError;
-use crate::padding::{Padded, pad_right};
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use crate::padding::pad_right;
+use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 
 /// What a model that names a class is trained on.
@@ -95,7 +95,8 @@ impl TextClasses {
 }
 
 impl ClassBatches for TextClasses {
-    type Input<B: Backend> = Padded<B>;
+    /// Tokens `[batch, seq]`, and where they are padding: `[batch, seq]`.
+    type Input<B: Backend> = (Tensor<B, 2, Int>, Option<Tensor<B, 2, Bool>>);
 
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
         self.buckets.epoch(seed, epoch)
@@ -105,9 +106,14 @@ impl ClassBatches for TextClasses {
         self.buckets.all()
     }
 
-    fn batch<B: Backend>(&self, indices: &[usize], device: &B::Device) -> ClassBatch<Padded<B>, B> {
+    fn batch<B: Backend>(
+        &self,
+        indices: &[usize],
+        device: &B::Device,
+    ) -> ClassBatch<Self::Input<B>, B> {
         let texts: Vec<&[TokenId]> = indices.iter().map(|&i| self.texts[i].as_slice()).collect();
-        let input = pad_right(&texts, self.pad, device);
+        let padded = pad_right(&texts, self.pad, device);
+        let input = (padded.tokens, padded.padding_mask);
         self.labels.batch(indices, input, device)
     }
 }
@@ -205,8 +211,8 @@ mod tests {
             assert_eq!(seen, (0..50).collect::<Vec<_>>());
             for indices in batches {
                 let batch = texts.batch::<Flex>(&indices, &Default::default());
-                let tokens: Vec<i64> = batch.input.tokens.to_data().iter().collect();
-                let [_, seq] = batch.input.tokens.dims();
+                let tokens: Vec<i64> = batch.input.0.to_data().iter().collect();
+                let [_, seq] = batch.input.0.dims();
                 let lengths: Vec<i64> = tokens
                     .chunks(seq)
                     .map(|row| row.iter().filter(|&&id| id == 7).count() as i64)

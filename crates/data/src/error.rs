@@ -142,6 +142,57 @@ pub enum DataError {
         /// The file or folder.
         path: PathBuf,
     },
+    /// A row of labelled texts that does not fit its file.
+    #[error("{}, line {line}: found {found:?}, expected {expected}", path.display())]
+    LabelledRow {
+        /// The file.
+        path: PathBuf,
+        /// The line that the row begins on, counted from 1.
+        line: usize,
+        /// How the row begins.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A label that the classes do not have.
+    #[error(
+        "{}, line {line}: found the label {label:?}, expected one of {}",
+        path.display(),
+        some(known)
+    )]
+    UnknownLabel {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is there.
+        label: String,
+        /// The labels there are.
+        known: Vec<String>,
+    },
+    /// Not one text with a label.
+    #[error(
+        "no text with a label in {}: {n_skipped} row{} with an empty text or label, expected at least one without",
+        list(paths),
+        if *n_skipped == 1 { "" } else { "s" }
+    )]
+    NoRows {
+        /// The files, in the order given.
+        paths: Vec<PathBuf>,
+        /// How many rows lack a side.
+        n_skipped: usize,
+    },
+    /// Nothing to tell apart.
+    #[error(
+        "every label is {label:?} in {}, expected at least two labels",
+        list(paths)
+    )]
+    OneLabel {
+        /// The files, in the order given.
+        paths: Vec<PathBuf>,
+        /// The only label.
+        label: String,
+    },
     /// A `tokenizer.json` that cannot be used; the source says why.
     #[error("cannot use the tokenizer {}", path.display())]
     TokenizerFile {
@@ -227,6 +278,17 @@ impl DataError {
             Self::TokenizerFile { source, .. } => source.is_io(),
             _ => false,
         }
+    }
+}
+
+/// The first names of a message.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 12;
+    let rest = names.len().saturating_sub(MOST);
+    let shown = names[..names.len() - rest].join(", ");
+    match rest {
+        0 => shown,
+        _ => format!("{shown} and {rest} more"),
     }
 }
 

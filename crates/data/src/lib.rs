@@ -1,8 +1,9 @@
 //! Corpora and tokenizers: everything between a file a person has and the token ids a model wants.
 //!
 //! The crate sees no tensor. A [`TextCorpus`] is plain text for a language model, a [`PairCorpus`] sentences with
-//! their translations, a [`SpeechCorpus`] recordings with what is said in them; [`number_words`], [`cicero`] and [`tones`]
-//! are corpora that need no file. A [`Tokenizer`] turns text into ids and back; what it saves is a `tokenizer.json` that
+//! their translations, a [`SpeechCorpus`] recordings with what is said in them, a [`LabelledText`] texts with
+//! their classes; [`number_words`], [`cicero`], [`tones`], [`languages`] and [`digits`] are corpora that need
+//! no file. A [`Tokenizer`] turns text into ids and back; what it saves is a `tokenizer.json` that
 //! any program built on Hugging Face's library loads. A [`FilterbankConfig`] turns sound into [`Frames`]. Whatever is wrong
 //! with a file is a [`DataError`] that says where.
 //!
@@ -27,6 +28,8 @@
 mod audio;
 mod embedded;
 mod error;
+mod labelled;
+mod labels;
 mod parallel;
 mod read;
 mod text;
@@ -38,8 +41,9 @@ mod shared;
 pub use audio::{
     FilterbankConfig, Frames, Recording, SpeechCorpus, Utterance, read_wav, resample, tones,
 };
-pub use embedded::{cicero, number_words};
+pub use embedded::{Digits, cicero, digits, languages, number_words};
 pub use error::DataError;
+pub use labelled::{LabelledRow, LabelledText};
 pub use parallel::{Pair, PairCorpus};
 pub use read::{MAX_TEXT_BYTES, read_text};
 pub use text::TextCorpus;

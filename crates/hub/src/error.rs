@@ -179,7 +179,7 @@ pub enum HubError {
         /// The name of the field.
         field: String,
         /// What is wrong with it.
-        source: DataError,
+        source: Box<DataError>,
     },
     /// A special token that the model has no row for.
     #[error("{}: {field} is {found}, expected an id below the vocabulary's size of {vocab}", path.display())]

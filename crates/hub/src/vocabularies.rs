@@ -52,7 +52,7 @@ impl Tokenizers {
                 made.transpose().map_err(|source| HubError::Vocabularies {
                     path: config_path.into(),
                     field: field.into(),
-                    source,
+                    source: Box::new(source),
                 })
             };
             if found.source.is_none() {

@@ -4,7 +4,7 @@
 
 use crate::activation::Activation;
 use crate::attention::project;
-use crate::classifier::{ClassHead, ClassHeadConfig};
+use crate::classifier::{ClassHead, ClassHeadConfig, Classifier};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
 use crate::error::{ConfigError, at_least_one, cross_attention};
 use crate::gpt::same_width;
@@ -265,6 +265,17 @@ impl<B: Backend> Bert<B> {
     pub fn class_logits(&self, hidden: Tensor<B, 3>) -> Option<Tensor<B, 2>> {
         let head = self.classes.as_ref()?;
         Some(head.forward(self.pool(hidden)))
+    }
+}
+
+impl<B: Backend> Classifier<B> for Bert<B> {
+    /// Tokens `[batch, seq]`, and where they are padding, which belongs at the end: `[batch, seq]`.
+    type Input = (Tensor<B, 2, Int>, Option<Tensor<B, 2, Bool>>);
+
+    fn rate_classes(&self, (tokens, padding_mask): Self::Input) -> Tensor<B, 2> {
+        let hidden = self.encode(tokens, None, padding_mask);
+        let logits = self.class_logits(hidden);
+        logits.expect("a model that is asked for classes has a head for them")
     }
 }
 

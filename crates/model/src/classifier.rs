@@ -7,6 +7,20 @@ use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
+/// A model that names one of several classes.
+pub trait Classifier<B: Backend> {
+    /// What is read.
+    type Input;
+
+    /// Rates each class.
+    ///
+    /// - returns `[batch, n_classes]`
+    ///
+    /// # Panics
+    /// If the model has no head for classes.
+    fn rate_classes(&self, input: Self::Input) -> Tensor<B, 2>;
+}
+
 /// What a [`ClassHead`] is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

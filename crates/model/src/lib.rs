@@ -57,7 +57,7 @@ pub use attention::{Attention, KeyValue};
 pub use autoregressive::{Autoregressive, Conditional, DecodingState, LanguageModel};
 pub use bert::{Bert, BertConfig, MaskedHead, MaskedHeadConfig, mean_pool};
 pub use cache::KeyValueCache;
-pub use classifier::{ClassHead, ClassHeadConfig};
+pub use classifier::{ClassHead, ClassHeadConfig, Classifier};
 pub use ctc::{ctc_best_path, ctc_collapse, ctc_loss};
 pub use embedding::{EmbeddingConfig, Head, TokenEmbedding};
 pub use error::ConfigError;

@@ -2,7 +2,7 @@
 //! <https://arxiv.org/abs/2010.11929>.
 
 use crate::activation::Activation;
-use crate::classifier::{ClassHead, ClassHeadConfig};
+use crate::classifier::{ClassHead, ClassHeadConfig, Classifier};
 use crate::error::{ConfigError, cross_attention};
 use crate::gpt::same_width;
 use crate::initialisation::{Initialisation, materialise};
@@ -160,5 +160,14 @@ impl<B: Backend> Vit<B> {
         let [batch, _, d_model] = hidden.dims();
         let first = hidden.slice(s![.., ..1, ..]).reshape([batch, d_model]);
         self.classes.forward(first)
+    }
+}
+
+impl<B: Backend> Classifier<B> for Vit<B> {
+    /// `[batch, n_channels, height, width]`
+    type Input = Tensor<B, 4>;
+
+    fn rate_classes(&self, pixels: Tensor<B, 4>) -> Tensor<B, 2> {
+        self.forward(pixels)
     }
 }

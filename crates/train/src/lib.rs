@@ -4,6 +4,7 @@
 //! the best and the last model, the metrics and their picture in the run's folder. The crate prints nothing; an observer
 //! hears of each [`Event`].
 
+mod encoders;
 mod error;
 mod gradients;
 mod metrics;
@@ -20,6 +21,7 @@ mod timing;
 mod trainer;
 mod update;
 
+pub use encoders::held_out_texts;
 pub use error::TrainError;
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package};
@@ -28,8 +30,8 @@ pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, EmbeddedCorpus, ModelRecipe, OptimizerKind, PositionKind, Recipe,
-    RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
+    Architecture, DataRecipe, DataShape, EmbeddedCorpus, ModelRecipe, OptimizerKind, PositionKind,
+    Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
 pub use run::run;
 pub use schedule::Schedule;

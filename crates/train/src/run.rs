@@ -5,7 +5,7 @@ use crate::objective::{Inner, Package};
 use crate::objectives::LanguageModelling;
 use crate::recipe::{Architecture, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::trainer::{Card, Event, Outcome, Trainer};
-use crate::{pairs, speech};
+use crate::{encoders, pairs, speech};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{Stream, TextWindows, WindowShape, derive_seed};
@@ -33,7 +33,27 @@ pub fn run<B: AutodiffBackend>(
         Architecture::Gpt | Architecture::Llama | Architecture::Lstm | Architecture::Gru => {
             language_modelling::<B>(recipe, folder, device, observer)
         }
+        Architecture::Bert => encoders::masked_modelling::<B>(recipe, folder, device, observer),
+        Architecture::BertClassifier => {
+            encoders::text_classification::<B>(recipe, folder, device, observer)
+        }
+        Architecture::Vit => encoders::image_classification::<B>(recipe, folder, device, observer),
     }
+}
+
+/// The text that is trained on, and the text that is held out.
+pub(crate) fn split_text(recipe: &Recipe) -> Result<(String, String), TrainError> {
+    let data = &recipe.data;
+    let corpus = match data.embedded {
+        Some(EmbeddedCorpus::Cicero) => TextCorpus::from_text(cicero()),
+        _ => TextCorpus::read(&data.paths)?,
+    };
+    if data.validation_paths.is_empty() {
+        let (training, validation) = corpus.split_tail(data.validation_fraction);
+        return Ok((training.to_owned(), validation.to_owned()));
+    }
+    let validation = TextCorpus::read(&data.validation_paths)?;
+    Ok((corpus.text().to_owned(), validation.text().to_owned()))
 }
 
 fn language_modelling<B: AutodiffBackend>(
@@ -42,24 +62,17 @@ fn language_modelling<B: AutodiffBackend>(
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
-    let data = &recipe.data;
-    let corpus = match data.embedded {
-        Some(EmbeddedCorpus::Cicero) => TextCorpus::from_text(cicero()),
-        _ => TextCorpus::read(&data.paths)?,
-    };
-    let separate;
-    let (training, validation) = if data.validation_paths.is_empty() {
-        corpus.split_tail(data.validation_fraction)
-    } else {
-        separate = TextCorpus::read(&data.validation_paths)?;
-        (corpus.text(), separate.text())
-    };
+    let (training, validation) = split_text(recipe)?;
     let tokenizer = match recipe.tokenizer.kind {
         // A character that only the end of the text has is still a character of the text.
         TokenizerKind::Characters => {
-            Tokenizer::train_characters(&format!("{}{validation}", corpus.text()))?
+            Tokenizer::train_characters(&format!("{training}{validation}"))?
         }
-        TokenizerKind::Bpe => train_bpe(std::iter::once(training), recipe, SpecialScheme::Text)?,
+        TokenizerKind::Bpe => train_bpe(
+            std::iter::once(training.as_str()),
+            recipe,
+            SpecialScheme::Text,
+        )?,
         TokenizerKind::File => Tokenizer::read(tokenizer_path(recipe))?,
     };
     let end = tokenizer.id("<|endoftext|>");
@@ -71,8 +84,8 @@ fn language_modelling<B: AutodiffBackend>(
         let ids = tokenizer.encode_plain(text)?;
         TextWindows::new(ids, shape).map_err(|source| TrainError::Batch { split, source })
     };
-    let training = windows(training, "training")?;
-    let validation = windows(validation, "validation")?;
+    let training = windows(&training, "training")?;
+    let validation = windows(&validation, "validation")?;
     let described = format!(
         "{} tokens to train on, {} to validate on, vocabulary {}",
         training.n_tokens(),

@@ -2,16 +2,20 @@
 
 use crate::error::TrainError;
 use crate::objective::{Objective, Package};
-use crate::objectives::{LanguageModelling, SpeechRecognition, SpeechWeights, Translation};
+use crate::objectives::{
+    Classification, LanguageModelling, MaskedModelling, SpeechRecognition, SpeechWeights,
+    Translation,
+};
 use crate::pairs::{pair_loss, pairs_a_batch};
-use crate::recipe::{Recipe, RecipeError, TokenizerKind};
+use crate::recipe::{DataShape, Recipe, RecipeError, TokenizerKind};
 use crate::run::first_model;
 use crate::update::Updater;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
-    BatchSize, PairBatches, PairIds, PairTokens, SpeechBatches, SpeechIds, Stream, TextWindows,
-    WindowShape, derive_seed,
+    BatchSize, ClassBatches, ImageClasses, MaskTokens, MaskedWindows, PairBatches, PairIds,
+    PairTokens, SpeechBatches, SpeechIds, Stream, TextClasses, TextWindows, WindowShape,
+    derive_seed,
 };
 use hearth_data::{Frames, TokenId};
 use hearth_hub::Model;
@@ -66,7 +70,16 @@ pub fn time_steps<B: AutodiffBackend>(
         TokenizerKind::Characters => CHARACTERS,
         TokenizerKind::Bpe | TokenizerKind::File => recipe.tokenizer.vocab,
     };
-    let config = recipe.model.config(vocab).map_err(RecipeError::from)?;
+    let image = hearth_model::ImageSize {
+        n_channels: 1,
+        height: 28,
+        width: 28,
+    };
+    let shape = DataShape {
+        image: Some(image),
+        ..DataShape::from(vocab)
+    };
+    let config = recipe.model.config(shape).map_err(RecipeError::from)?;
     let (seed, label_smoothing) = (recipe.train.seed, recipe.train.label_smoothing);
     let mut random = RandomTokens {
         vocab,
@@ -132,9 +145,48 @@ pub fn time_steps<B: AutodiffBackend>(
                 SpeechRecognition::new(batches, validation, seed, weights, device.clone());
             time(objective, model, recipe, count, device, observer)
         }
-        Model::EncoderDecoder(_) | Model::Bert(_) | Model::Vit(_) => {
-            unreachable!("no recipe makes such a model")
+        Model::Bert(model) if model.guesses_tokens() => {
+            let shape = WindowShape {
+                batch: recipe.train.batch_size.unwrap_or(1),
+                seq: recipe.model.max_positions,
+            };
+            let tokens = MaskTokens {
+                first: 0,
+                last: 0,
+                mask: 0,
+                first_random: 1,
+                vocab,
+            };
+            let ids = random.draw(64 * shape.seq);
+            let windows = MaskedWindows::new(ids, shape, tokens).map_err(random_error)?;
+            let objective = MaskedModelling {
+                training: windows.clone(),
+                validation: windows,
+                seed,
+                label_smoothing,
+                device: device.clone(),
+            };
+            time(objective, model, recipe, count, device, observer)
         }
+        Model::Bert(model) => {
+            let batch = recipe.train.batch_size.unwrap_or(1);
+            let length = recipe.model.max_positions;
+            let texts = (0..batch).map(|i| (random.draw(length), i % 2)).collect();
+            let texts = TextClasses::new(texts, batch, 0).map_err(random_error)?;
+            let objective = classification(recipe, texts, Model::Bert, device);
+            time(objective, model, recipe, count, device, observer)
+        }
+        Model::Vit(model) => {
+            let batch = recipe.train.batch_size.unwrap_or(1);
+            let image = model.image();
+            let shape = [image.n_channels, image.height, image.width];
+            let values = random.frames(batch * shape.iter().product::<usize>());
+            let labels = (0..batch).map(|i| i % 2).collect();
+            let images = ImageClasses::new(values, shape, labels, batch).map_err(random_error)?;
+            let objective = classification(recipe, images, Model::Vit, device);
+            time(objective, model, recipe, count, device, observer)
+        }
+        Model::EncoderDecoder(_) => unreachable!("no recipe makes an encoder-decoder over vectors"),
     }
 }
 
@@ -154,6 +206,18 @@ fn on_text<B: AutodiffBackend, M: AutodiffModule<B>>(
         device: device.clone(),
         package,
     }
+}
+
+/// Classes of what is its own validation.
+fn classification<B: AutodiffBackend, M: AutodiffModule<B>, D: ClassBatches + Clone>(
+    recipe: &Recipe,
+    data: D,
+    package: Package<B, M>,
+    device: &B::Device,
+) -> Classification<B, M, D> {
+    let (seed, smoothing) = (recipe.train.seed, recipe.train.label_smoothing);
+    let data = [data.clone(), data];
+    Classification::new(data, seed, smoothing, device.clone(), package)
 }
 
 /// Next-token prediction on pairs that are their own validation.

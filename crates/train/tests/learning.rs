@@ -6,9 +6,12 @@ use std::path::Path;
 
 use burn::backend::Autodiff;
 use burn_ndarray::NdArray;
-use hearth_data::TokenId;
+use hearth_data::{Digits, TokenId, digits};
 use hearth_hub::{Model, ModelDirectory};
-use hearth_infer::{DecodeOptions, PairTokens, Strategy, generate, translate};
+use hearth_infer::{
+    DecodeOptions, PairTokens, Strategy, classify, classify_images, fill_mask, generate, likeliest,
+    translate,
+};
 use hearth_train::{Event, Recipe, run};
 
 /// Trains on the file at `data` until the loss is below a tenth of the first, and returns the last model.
@@ -23,7 +26,12 @@ fn learn(model: &str, others: [&str; 2], data: &Path, folder: &Path) -> ModelDir
          [tokenizer]\n{tokenizer}\n\
          [train]\n{train}\nbatch_size = 8\nwarmup_steps = 10\nvalidate_every = 1000\n"
     );
-    let recipe = Recipe::parse(&recipe, Path::new("recipe.toml"), &[], &[]).expect("a recipe");
+    learn_by(&recipe, folder)
+}
+
+/// As [`learn`], by a whole recipe.
+fn learn_by(recipe: &str, folder: &Path) -> ModelDirectory<NdArray> {
+    let recipe = Recipe::parse(recipe, Path::new("recipe.toml"), &[], &[]).expect("a recipe");
     let (mut first, device) = (None, Default::default());
     let outcome = run::<Autodiff<NdArray>>(&recipe, folder, &device, &mut |event| {
         if let Event::Step(step) = event {
@@ -31,7 +39,7 @@ fn learn(model: &str, others: [&str; 2], data: &Path, folder: &Path) -> ModelDir
         }
     });
     let (first, last) = (first.expect("a step"), outcome.expect("a run").last.loss());
-    assert!(last < first / 10.0, "{model}: {first} -> {last}");
+    assert!(last < first / 10.0, "{recipe:?}: {first} -> {last}");
     ModelDirectory::load(&folder.join("last"), &device).expect("the model that was saved")
 }
 
@@ -174,4 +182,100 @@ fn recurrent_encoder_decoders_learn() {
     // Without attention, and with its own tokens in a quarter of the places.
     let sampled = format!("{train}\nscheduled_sampling = 0.25");
     learns_pairs(&model("attention = \"none\"\ntwo_way = false"), &sampled);
+}
+
+#[test]
+fn a_bert_learns_what_stands_under_masks() {
+    let text = "The quick brown fox jumps over a lazy dog; judge!".repeat(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("text.txt");
+    fs::write(&data, &text).expect("a file");
+    let run = folder.path().join("run");
+    let directory = learn(
+        "architecture = \"bert\"\nn_heads = 4",
+        ["kind = \"bpe\"\nvocab = 280", "steps = 250\nlr = 5e-3"],
+        &data,
+        &run,
+    );
+    let Model::Bert(bert) = &directory.model else {
+        panic!("bert");
+    };
+    let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
+    let id = |token| tokenizer.id(token).expect("a token");
+    let whole = tokenizer.encode(&text[..98]).expect("known bytes");
+    let (pad, mask) = (id("[PAD]"), id("[MASK]"));
+    let places = [5, 9, 20];
+    let mut hidden = whole.clone();
+    for place in places {
+        hidden[place] = mask;
+    }
+    let found = fill_mask(bert, &[hidden], (pad, mask), 1, &Default::default());
+    let found = found.expect("guesses").expect("a head");
+    for (found, place) in found[0].iter().zip(places) {
+        assert_eq!((found.position, found.guesses[0].id), (place, whole[place]));
+    }
+}
+
+#[test]
+fn a_classifier_of_texts_learns() {
+    let rows = [
+        ("zebra crossing", "English"),
+        ("the quick fox", "English"),
+        ("le chat noir", "French"),
+        ("la vie en rose", "French"),
+        ("dolce far niente", "Italian"),
+        ("la vita nuova", "Italian"),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("rows.tsv");
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(text, label)| format!("{text}\t{label}"))
+        .collect();
+    fs::write(&data, lines.join("\n")).expect("a file");
+    let run = folder.path().join("run");
+    let directory = learn(
+        "architecture = \"bert-classifier\"\nn_heads = 4",
+        ["kind = \"bpe\"\nvocab = 280", "steps = 60\nlr = 5e-3"],
+        &data,
+        &run,
+    );
+    let Model::Bert(bert) = &directory.model else {
+        panic!("bert");
+    };
+    let tokenizer = directory.tokenizer.as_ref().expect("a tokenizer");
+    let texts: Vec<&str> = rows.iter().map(|(text, _)| *text).collect();
+    let texts = tokenizer.encode_all(&texts).expect("known bytes");
+    let pad = directory.special.pad.expect("a padding token");
+    let found = classify(bert, &texts, pad, &Default::default());
+    let found = found.expect("classes").expect("a head");
+    for ((_, label), probabilities) in rows.iter().zip(&found) {
+        assert_eq!(directory.label(likeliest(probabilities, 1)[0]), *label);
+    }
+}
+
+#[test]
+fn a_model_of_images_learns() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let directory = learn_by(
+        "[model]\narchitecture = \"vit\"\nd_model = 32\nn_heads = 4\nn_layers = 2\npatch = 2\n\
+         [data]\nembedded = \"digits\"\n\
+         [train]\nsteps = 300\nlr = 3e-3\nbatch_size = 64\nwarmup_steps = 20\nvalidate_every = 1000\n",
+        &run,
+    );
+    let Model::Vit(vit) = &directory.model else {
+        panic!("vit");
+    };
+    // Some that it has seen.
+    let Digits { values, labels } = digits();
+    let images: Vec<Vec<f32>> = values
+        .chunks(64)
+        .take(200)
+        .map(|image| image.iter().map(|value| 2.0 * value - 1.0).collect())
+        .collect();
+    let found = classify_images(vit, &images, &Default::default()).expect("classes");
+    let right = found.iter().zip(labels);
+    let right = right.filter(|(found, label)| likeliest(found, 1)[0] == *label);
+    assert!(right.count() >= 198);
 }

@@ -44,6 +44,9 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         Architecture::Gpt | Architecture::Llama | Architecture::Lstm | Architecture::Gru => {
             format!("{program} generate --model {model} --prompt '…'")
         }
+        Architecture::Bert => format!("echo '… [MASK] …' | {program} fill-mask --model {model}"),
+        Architecture::BertClassifier => format!("echo '…' | {program} classify --model {model}"),
+        Architecture::Vit => format!("{program} classify --model {model} IMAGE"),
     };
     console.say(format!("next: {next}"));
     if console.json {

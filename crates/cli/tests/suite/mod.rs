@@ -22,7 +22,11 @@ pub(crate) mod transcribe;
 pub(crate) mod translate;
 
 #[path = "../../../data/src/shared.rs"]
-#[allow(dead_code, reason = "shared with the tests of hearth-data")]
+#[allow(
+    dead_code,
+    clippy::print_stderr,
+    reason = "shared with the tests of hearth-data"
+)]
 mod shared;
 
 use std::path::{Path, PathBuf};

@@ -1,11 +1,12 @@
 //! Recipes: what to train, on what, how. A TOML file with four sections, every key checked before anything is loaded.
 
+mod encoders;
 mod model;
 mod read;
 mod recurrent;
 mod speech;
 
-pub use model::{Architecture, ModelRecipe, PositionKind};
+pub use model::{Architecture, DataShape, ModelRecipe, PositionKind};
 pub use read::RecipeError;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ pub enum EmbeddedCorpus {
     Cicero,
     /// Words that are tones.
     Tones,
+    /// Words of six languages.
+    Languages,
+    /// Handwritten digits.
+    Digits,
 }
 
 /// Where the data comes from.

@@ -3,10 +3,10 @@
 use super::EmbeddedCorpus;
 use hearth_hub::ModelConfig;
 use hearth_model::{
-    Activation, Biases, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig,
-    Initialisation, NormKind, NormPlacement, PositionEncoding, RelativePositions, RnnAttentionKind,
-    RnnKind, RnnLmConfig, RnnSeq2SeqConfig, RnnSize, RotaryConfig, SpeechToTextConfig, StackConfig,
-    StackSize, TransformerConfig,
+    Activation, BertConfig, Biases, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig,
+    ImageSize, Initialisation, MaskedHeadConfig, NormKind, NormPlacement, PositionEncoding,
+    RelativePositions, RnnAttentionKind, RnnKind, RnnLmConfig, RnnSeq2SeqConfig, RnnSize,
+    RotaryConfig, SpeechToTextConfig, StackConfig, StackSize, TransformerConfig, VitConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,15 +29,26 @@ pub enum Architecture {
     RnnSeq2Seq,
     /// Encoder-decoder, on recordings with their transcripts.
     SpeechToText,
+    /// Encoder, on text with masks.
+    Bert,
+    /// Encoder, on texts with the names of their classes.
+    BertClassifier,
+    /// Encoder, on images with the names of their classes.
+    Vit,
 }
 
 impl Architecture {
     /// The corpus it can be trained on without a file, and how an error says so.
     pub(super) fn embedded(self) -> (EmbeddedCorpus, &'static str) {
         match self {
-            Self::Gpt | Self::Llama | Self::Lstm | Self::Gru => {
+            Self::Gpt | Self::Llama | Self::Lstm | Self::Gru | Self::Bert => {
                 (EmbeddedCorpus::Cicero, "cicero for a model of text")
             }
+            Self::BertClassifier => (
+                EmbeddedCorpus::Languages,
+                "languages for a classifier of texts",
+            ),
+            Self::Vit => (EmbeddedCorpus::Digits, "digits for a model of images"),
             Self::Transformer | Self::RnnSeq2Seq => (
                 EmbeddedCorpus::NumberWords,
                 "number-words for a model of pairs",
@@ -58,12 +69,9 @@ impl Architecture {
         matches!(self, Self::Transformer | Self::RnnSeq2Seq)
     }
 
-    /// Whether it is trained on text alone.
-    pub fn reads_text(self) -> bool {
-        match self {
-            Self::Gpt | Self::Llama | Self::Lstm | Self::Gru => true,
-            Self::Transformer | Self::RnnSeq2Seq | Self::SpeechToText => false,
-        }
+    /// Whether it is trained to go on with a text.
+    pub fn writes_on(self) -> bool {
+        matches!(self, Self::Gpt | Self::Llama | Self::Lstm | Self::Gru)
     }
 }
 
@@ -97,6 +105,37 @@ impl PositionKind {
     }
 }
 
+/// What a model's sizes depend on besides its recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataShape {
+    /// Number of tokens.
+    pub vocab: usize,
+    /// Number of classes.
+    pub n_classes: usize,
+    /// The size of the images.
+    pub image: Option<ImageSize>,
+}
+
+impl Default for DataShape {
+    /// Two tokens and two classes: the least there can be.
+    fn default() -> Self {
+        Self {
+            vocab: 2,
+            n_classes: 2,
+            image: None,
+        }
+    }
+}
+
+impl From<usize> for DataShape {
+    fn from(vocab: usize) -> Self {
+        Self {
+            vocab,
+            ..Self::default()
+        }
+    }
+}
+
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,7 +155,8 @@ pub struct ModelRecipe {
     pub window: Option<usize>,
     /// Layers; of each side for an encoder-decoder.
     pub n_layers: usize,
-    /// The longest sequence; for gpt also the length of a training window.
+    /// The longest sequence; for gpt also the length of a training window. Images have none.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub max_positions: usize,
     /// Hidden width of the feed-forward networks; four times `d_model` if not given, and 8/3 times for llama.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,6 +203,9 @@ pub struct ModelRecipe {
     /// For speech-to-text: the longest source, in vectors, each of four frames of 10 ms; 1500 (a minute) if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_source_positions: Option<usize>,
+    /// For vit: the side of a patch, in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<usize>,
     /// Whether the head shares the embedding's matrix; yes if not given.
     #[serde(default = "yes")]
     pub tied: bool,
@@ -181,11 +224,13 @@ fn yes() -> bool {
 }
 
 impl ModelRecipe {
-    /// The model's config once the vocabulary is known.
+    /// The model's config once its data is known.
     ///
     /// # Errors
     /// If no model can be made from these numbers.
-    pub fn config(&self, vocab: usize) -> Result<ModelConfig, ConfigError> {
+    pub fn config(&self, data: impl Into<DataShape>) -> Result<ModelConfig, ConfigError> {
+        let data = data.into();
+        let vocab = data.vocab;
         let size = StackSize {
             d_model: self.d_model,
             n_heads: self.n_heads,
@@ -237,9 +282,41 @@ impl ModelRecipe {
                     ..default
                 })
             }
+            Architecture::Bert => {
+                let mut bert = self.bert(vocab, size).masked_lm();
+                bert.masked = Some(MaskedHeadConfig { tied: self.tied });
+                ModelConfig::Bert(bert)
+            }
+            Architecture::BertClassifier => {
+                ModelConfig::Bert(self.bert(vocab, size).classifier(data.n_classes))
+            }
+            Architecture::Vit => {
+                let patch = self.patch.unwrap_or(1);
+                let unknown = ImageSize {
+                    n_channels: 1,
+                    height: patch,
+                    width: patch,
+                };
+                let image = data.image.unwrap_or(unknown);
+                let mut default = VitConfig::vit(image, patch, data.n_classes, size);
+                default.patches.dropout = self.dropout;
+                ModelConfig::Vit(VitConfig {
+                    encoder: self.stack(default.encoder),
+                    ..default
+                })
+            }
         };
         config.validate()?;
         Ok(config)
+    }
+
+    fn bert(&self, vocab: usize, size: StackSize) -> BertConfig {
+        let default = BertConfig::bert(vocab, self.max_positions, size);
+        BertConfig {
+            embedding: self.embedding(default.embedding),
+            encoder: self.stack(default.encoder),
+            ..default
+        }
     }
 
     /// The first key that means something to layers of attention only.

@@ -1,6 +1,6 @@
 //! Reading a recipe: the file, then what `--set` and `--data` change, then the checks.
 
-use super::{Recipe, TokenizerKind};
+use super::{DataShape, Recipe, TokenizerKind};
 use hearth_model::ConfigError;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -54,7 +54,7 @@ pub enum RecipeError {
     #[error("recipe section [model]: {0}")]
     Model(ConfigError),
     /// A tokenizer that cannot tell a model of pairs where a sentence ends.
-    #[error("tokenizer {path} has no token {token:?}: a model of pairs needs it")]
+    #[error("tokenizer {path} has no token {token:?}: such a model needs it")]
     MissingToken {
         /// The tokenizer's file.
         path: PathBuf,
@@ -133,7 +133,7 @@ impl Recipe {
 
     fn check(&self) -> Result<(), RecipeError> {
         // Two tokens are the least any tokenizer gives: enough to check the other sizes before data is read.
-        self.model.config(2)?;
+        self.model.config(DataShape::default())?;
         let (data, train) = (&self.data, &self.train);
         let rate = |field, value: f64| {
             in_range(
@@ -180,6 +180,7 @@ impl Recipe {
         rate("train.momentum", train.momentum)?;
         rate("train.label_smoothing", train.label_smoothing)?;
         rate("train.ctc_weight", train.ctc_weight)?;
+        super::encoders::check(self)?;
         super::recurrent::check(self)?;
         super::speech::check(self)?;
         if data.validation_paths.is_empty() {
@@ -208,7 +209,7 @@ impl Recipe {
             let attends = self.model.architecture.attends();
             in_range(key, "given", attends, "nothing for a recurrent network")?;
         }
-        let gpt = self.model.architecture.reads_text();
+        let gpt = self.model.architecture.writes_on();
         let by_tokens = train.batch_tokens.is_some();
         in_range(
             "train.batch_tokens",
@@ -227,7 +228,7 @@ impl Recipe {
             "data.paths or data.embedded",
             found,
             sources == 1,
-            "one of them: give --data PATH, set data.paths, or data.embedded = \"cicero\", \"number-words\" or \"tones\"",
+            "one of them: give --data PATH, set data.paths, or data.embedded",
         )?;
         if let Some(embedded) = data.embedded {
             let (fitting, expected) = self.model.architecture.embedded();
@@ -250,7 +251,7 @@ impl Recipe {
             expected,
         )?;
         let characters = tokenizer.kind == TokenizerKind::Characters;
-        let expected = "\"bpe\" or \"file\" for an encoder-decoder";
+        let expected = "\"bpe\" or \"file\" for a model with an encoder";
         in_range("tokenizer.kind", "characters", gpt || !characters, expected)
     }
 }

@@ -77,11 +77,7 @@ mod tests {
                 "tones for a speech-to-text",
             ),
             ("train.ctc_weight=1.0", "train.ctc_weight", "below 1"),
-            (
-                "tokenizer.kind=characters",
-                "tokenizer.kind",
-                "encoder-decoder",
-            ),
+            ("tokenizer.kind=characters", "tokenizer.kind", "an encoder"),
         ] {
             let message = read(&[given]).expect_err(given);
             for part in [field, expected] {

@@ -1,0 +1,288 @@
+//! From a recipe for a model that reads and does not write to a trained model in a folder.
+
+use crate::error::TrainError;
+use crate::objective::{Inner, Package};
+use crate::objectives::{Classification, MaskedModelling};
+use crate::recipe::{DataShape, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
+use crate::run::{first_model, prepare, split_text, tokenizer_path, train_bpe};
+use crate::trainer::{Card, Event, Outcome, Trainer};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::AutodiffBackend;
+use hearth_batch::{
+    BatchError, ClassBatches, ImageClasses, MaskTokens, MaskedWindows, TextClasses, WindowShape,
+};
+use hearth_data::{Digits, LabelledText, SpecialScheme, TokenId, Tokenizer, digits, languages};
+use hearth_hub::{Model, SpecialTokens};
+use hearth_model::{Classifier, ImageSize};
+use std::path::Path;
+
+/// The tokens that a tokenizer for texts that are read has, in this order where it is trained here.
+const SPECIAL: [&str; 4] = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"];
+
+/// Trains a model to guess the masked tokens of a text.
+pub(crate) fn masked_modelling<B: AutodiffBackend>(
+    recipe: &Recipe,
+    folder: &Path,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Outcome, TrainError> {
+    let (training, validation) = split_text(recipe)?;
+    let tokenizer = tokenizer(recipe, std::iter::once(training.as_str()))?;
+    let [pad, first, last, mask] = special_ids(&tokenizer, recipe)?;
+    let shape = WindowShape {
+        batch: recipe.train.batch_size.unwrap_or(1),
+        seq: recipe.model.max_positions,
+    };
+    let highest = [pad, first, last, mask].into_iter().max().unwrap_or(0);
+    let tokens = MaskTokens {
+        first,
+        last,
+        mask,
+        first_random: highest + 1,
+        vocab: tokenizer.vocab(),
+    };
+    let windows = |text: &str, split: &'static str| {
+        let ids = tokenizer.encode_plain(text)?;
+        let error = |source: BatchError| TrainError::Batch { split, source };
+        MaskedWindows::new(ids, shape, tokens).map_err(error)
+    };
+    let training = windows(&training, "training")?;
+    let validation = windows(&validation, "validation")?;
+    let described = format!(
+        "{} tokens to train on, {} to validate on, vocabulary {}",
+        training.n_tokens(),
+        validation.n_tokens(),
+        tokenizer.vocab()
+    );
+    let config = recipe
+        .model
+        .config(tokenizer.vocab())
+        .map_err(RecipeError::from)?;
+    let Model::Bert(model) = first_model::<B>(recipe, &config, device) else {
+        unreachable!("a recipe for bert makes a bert");
+    };
+    prepare(folder, recipe)?;
+    let trainer = Trainer {
+        objective: MaskedModelling {
+            training,
+            validation,
+            seed: recipe.train.seed,
+            label_smoothing: recipe.train.label_smoothing,
+            device: device.clone(),
+        },
+        card: Card {
+            config,
+            special: padded_with(pad),
+            tokenizer: Some(tokenizer),
+            features: None,
+            labels: None,
+        },
+        recipe: &recipe.train,
+        folder,
+        device,
+    };
+    trainer.announce(&model, described, observer);
+    trainer.run(model, observer)
+}
+
+/// The texts of a recipe for a classifier: those trained on, and those held out, with the same labels.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn held_out_texts(recipe: &Recipe) -> Result<(LabelledText, LabelledText), TrainError> {
+    let data = &recipe.data;
+    let corpus = match data.embedded {
+        Some(EmbeddedCorpus::Languages) => languages(),
+        _ => LabelledText::read(&data.paths)?,
+    };
+    if data.validation_paths.is_empty() {
+        return Ok(corpus.split(data.validation_fraction));
+    }
+    let validation = LabelledText::read_with_labels(&data.validation_paths, &corpus.labels)?;
+    Ok((corpus, validation))
+}
+
+/// Trains a model to name the class of a text.
+pub(crate) fn text_classification<B: AutodiffBackend>(
+    recipe: &Recipe,
+    folder: &Path,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Outcome, TrainError> {
+    let (training, validation) = held_out_texts(recipe)?;
+    let labels = training.labels.clone();
+    let texts = training.rows.iter().map(|row| row.text.as_str());
+    let tokenizer = tokenizer(recipe, texts)?;
+    let [pad, ..] = special_ids(&tokenizer, recipe)?;
+    let limit = recipe.model.max_positions;
+    let batch_size = recipe.train.batch_size.unwrap_or(1);
+    let classes = |corpus: &LabelledText, split: &'static str| {
+        let texts: Vec<&str> = corpus.rows.iter().map(|row| row.text.as_str()).collect();
+        let ids = tokenizer.encode_all(&texts)?;
+        let all = ids.into_iter().zip(&corpus.rows);
+        let items = all.filter(|(ids, _)| ids.len() <= limit);
+        let items: Vec<_> = items.map(|(ids, row)| (ids, row.label)).collect();
+        let n_long = corpus.rows.len() - items.len();
+        let error = |source: BatchError| TrainError::Batch { split, source };
+        let classes = TextClasses::new(items, batch_size, pad).map_err(error)?;
+        Ok::<_, TrainError>((classes, n_long))
+    };
+    let (training, n_long) = classes(&training, "training")?;
+    let (validation, n_long_validation) = classes(&validation, "validation")?;
+    let mut described = format!(
+        "{} texts of {} classes to train on, {} to validate on, vocabulary {}",
+        training.n_items(),
+        labels.len(),
+        validation.n_items(),
+        tokenizer.vocab()
+    );
+    let n_long = n_long + n_long_validation;
+    if n_long > 0 {
+        described += &format!("; {n_long} texts longer than {limit} tokens are left out");
+    }
+    let shape = DataShape {
+        n_classes: labels.len(),
+        ..DataShape::from(tokenizer.vocab())
+    };
+    let config = recipe.model.config(shape).map_err(RecipeError::from)?;
+    let Model::Bert(model) = first_model::<B>(recipe, &config, device) else {
+        unreachable!("a recipe for bert-classifier makes a bert");
+    };
+    let card = Card {
+        config,
+        special: padded_with(pad),
+        tokenizer: Some(tokenizer),
+        features: None,
+        labels: Some(labels),
+    };
+    classify::<B, _, _>(
+        recipe,
+        card,
+        [training, validation],
+        (model, Model::Bert),
+        (folder, device),
+        described,
+        observer,
+    )
+}
+
+/// Trains a model to name the class of an image.
+pub(crate) fn image_classification<B: AutodiffBackend>(
+    recipe: &Recipe,
+    folder: &Path,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Outcome, TrainError> {
+    let Digits { values, labels } = digits();
+    let image = ImageSize {
+        n_channels: 1,
+        height: Digits::SIDE,
+        width: Digits::SIDE,
+    };
+    let names: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+    let size = Digits::SIDE * Digits::SIDE;
+    // From -1 to 1, as Hugging Face's image processor leaves them.
+    let values: Vec<f32> = values.iter().map(|value| 2.0 * value - 1.0).collect();
+    let n_held_out = (labels.len() as f64 * recipe.data.validation_fraction).ceil() as usize;
+    let n_training = labels.len() - n_held_out.clamp(1, labels.len() - 1);
+    let shape = [image.n_channels, image.height, image.width];
+    let batch_size = recipe.train.batch_size.unwrap_or(1);
+    let classes = |values: &[f32], labels: &[usize], split: &'static str| {
+        ImageClasses::new(values.to_vec(), shape, labels.to_vec(), batch_size)
+            .map_err(|source| TrainError::Batch { split, source })
+    };
+    let (of_training, of_validation) = values.split_at(n_training * size);
+    let (training, validation) = labels.split_at(n_training);
+    let training = classes(of_training, training, "training")?;
+    let validation = classes(of_validation, validation, "validation")?;
+    let described = format!(
+        "{} images of {} classes to train on, {} to validate on",
+        training.n_items(),
+        names.len(),
+        validation.n_items()
+    );
+    let data = DataShape {
+        n_classes: names.len(),
+        image: Some(image),
+        ..DataShape::default()
+    };
+    let config = recipe.model.config(data).map_err(RecipeError::from)?;
+    let Model::Vit(model) = first_model::<B>(recipe, &config, device) else {
+        unreachable!("a recipe for vit makes a vit");
+    };
+    let card = Card {
+        config,
+        special: SpecialTokens::default(),
+        tokenizer: None,
+        features: None,
+        labels: Some(names),
+    };
+    classify::<B, _, _>(
+        recipe,
+        card,
+        [training, validation],
+        (model, Model::Vit),
+        (folder, device),
+        described,
+        observer,
+    )
+}
+
+/// Trains a classifier of whatever architecture.
+fn classify<B: AutodiffBackend, M, D>(
+    recipe: &Recipe,
+    card: Card,
+    data: [D; 2],
+    (model, package): (M, Package<B, M>),
+    (folder, device): (&Path, &B::Device),
+    described: String,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Outcome, TrainError>
+where
+    D: ClassBatches,
+    M: AutodiffModule<B> + Classifier<B, Input = D::Input<B>>,
+    Inner<B, M>: Classifier<B::InnerBackend, Input = D::Input<B::InnerBackend>>,
+{
+    prepare(folder, recipe)?;
+    let (seed, smoothing) = (recipe.train.seed, recipe.train.label_smoothing);
+    let trainer = Trainer {
+        objective: Classification::new(data, seed, smoothing, device.clone(), package),
+        card,
+        recipe: &recipe.train,
+        folder,
+        device,
+    };
+    trainer.announce(&model, described, observer);
+    trainer.run(model, observer)
+}
+
+fn tokenizer<'a>(
+    recipe: &Recipe,
+    texts: impl Iterator<Item = &'a str> + Send,
+) -> Result<Tokenizer, TrainError> {
+    match recipe.tokenizer.kind {
+        TokenizerKind::File => Ok(Tokenizer::read(tokenizer_path(recipe))?),
+        _ => train_bpe(texts, recipe, SpecialScheme::Encoder),
+    }
+}
+
+/// The ids of padding, of what a text begins with and ends in, and of the mask.
+fn special_ids(tokenizer: &Tokenizer, recipe: &Recipe) -> Result<[TokenId; 4], TrainError> {
+    let mut ids = [0; 4];
+    for (id, token) in ids.iter_mut().zip(SPECIAL) {
+        *id = tokenizer
+            .id(token)
+            .ok_or_else(|| RecipeError::MissingToken {
+                path: recipe.tokenizer.path.clone().unwrap_or_default(),
+                token,
+            })?;
+    }
+    Ok(ids)
+}
+
+fn padded_with(pad: TokenId) -> SpecialTokens {
+    SpecialTokens {
+        pad: Some(pad),
+        ..SpecialTokens::default()
+    }
+}

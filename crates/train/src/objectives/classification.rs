@@ -1,0 +1,94 @@
+//! The class of what is read, `-Σ log p(class | input)`.
+
+use super::epochs::Epochs;
+use crate::objective::{Evaluation, Inner, Objective, Package};
+use burn::module::AutodiffModule;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, Tensor};
+use hearth_batch::{ClassBatch, ClassBatches};
+use hearth_hub::Model;
+use hearth_model::{Classifier, TokenLoss};
+
+/// Naming the class of texts or of images. A label is what a token is elsewhere: the loss is a mean over labels.
+#[derive(Debug)]
+pub struct Classification<B: AutodiffBackend, M: AutodiffModule<B>, D> {
+    training: D,
+    validation: D,
+    seed: u64,
+    label_smoothing: f64,
+    device: B::Device,
+    package: Package<B, M>,
+    epochs: Epochs,
+}
+
+impl<B: AutodiffBackend, M: AutodiffModule<B>, D: ClassBatches> Classification<B, M, D> {
+    /// What is trained and validated on, and as what the model is saved.
+    ///
+    /// - `label_smoothing`: see [`hearth_model::next_token_loss`]
+    pub fn new(
+        [training, validation]: [D; 2],
+        seed: u64,
+        label_smoothing: f64,
+        device: B::Device,
+        package: Package<B, M>,
+    ) -> Self {
+        let epochs = Epochs::new(|number| training.epoch(seed, number));
+        Self {
+            training,
+            validation,
+            seed,
+            label_smoothing,
+            device,
+            package,
+            epochs,
+        }
+    }
+}
+
+/// The loss of a batch.
+fn loss<B: Backend, M: Classifier<B>>(
+    model: &M,
+    batch: ClassBatch<M::Input, B>,
+    smoothing: f64,
+) -> TokenLoss<B> {
+    let logits: Tensor<B, 3> = model.rate_classes(batch.input).unsqueeze_dim(1);
+    TokenLoss::new(logits, batch.labels, None, batch.n_labels, smoothing)
+}
+
+impl<B: AutodiffBackend, M, D> Objective<B> for Classification<B, M, D>
+where
+    D: ClassBatches,
+    M: AutodiffModule<B> + Classifier<B, Input = D::Input<B>>,
+    Inner<B, M>: Classifier<B::InnerBackend, Input = D::Input<B::InnerBackend>>,
+{
+    type Model = M;
+    type Batch = ClassBatch<D::Input<B>, B>;
+
+    fn batch(&mut self, step: u64) -> Self::Batch {
+        let (training, seed) = (&self.training, self.seed);
+        let indices = self
+            .epochs
+            .batch(step, |number| training.epoch(seed, number));
+        training.batch(indices, &self.device)
+    }
+
+    fn loss(&self, model: &M, batch: Self::Batch) -> TokenLoss<B> {
+        loss(model, batch, self.label_smoothing)
+    }
+
+    fn validate(&self, model: &Inner<B, M>) -> Evaluation {
+        let mut evaluation = Evaluation::default();
+        for indices in self.validation.all() {
+            let batch = self
+                .validation
+                .batch::<B::InnerBackend>(&indices, &self.device);
+            let loss = loss(model, batch, 0.0);
+            evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
+        }
+        evaluation
+    }
+
+    fn package(&self, model: Inner<B, M>) -> Model<B::InnerBackend> {
+        (self.package)(model)
+    }
+}

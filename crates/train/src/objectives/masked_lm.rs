@@ -1,0 +1,63 @@
+//! What stands under the masks of a text, `-Σ log p(x_i | x with masks)`.
+
+use crate::objective::{Evaluation, Objective};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, Tensor};
+use hearth_batch::{MaskedBatch, MaskedWindows};
+use hearth_hub::Model;
+use hearth_model::{Bert, TokenLoss};
+
+/// Guessing masked tokens of windows of text. Devlin et al. 2019, §3.1 <https://arxiv.org/abs/1810.04805>, without its
+/// second task, which later work found to be of no use (Liu et al. 2019, §4.2 <https://arxiv.org/abs/1907.11692>).
+#[derive(Debug)]
+pub struct MaskedModelling<B: AutodiffBackend> {
+    /// What is trained on.
+    pub training: MaskedWindows,
+    /// What is validated on.
+    pub validation: MaskedWindows,
+    /// The run's seed.
+    pub seed: u64,
+    /// See [`hearth_model::next_token_loss`].
+    pub label_smoothing: f64,
+    /// Where tensors live.
+    pub device: B::Device,
+}
+
+/// The loss of a batch.
+fn loss<B: Backend>(model: &Bert<B>, batch: MaskedBatch<B>, smoothing: f64) -> TokenLoss<B> {
+    let hidden = model.encode(batch.inputs, None, None);
+    let logits: Option<Tensor<B, 3>> = model.token_logits(hidden);
+    TokenLoss::new(
+        logits.expect("a model that is trained on masks has a head for them"),
+        batch.targets,
+        Some(batch.not_chosen),
+        batch.n_tokens,
+        smoothing,
+    )
+}
+
+impl<B: AutodiffBackend> Objective<B> for MaskedModelling<B> {
+    type Model = Bert<B>;
+    type Batch = MaskedBatch<B>;
+
+    fn batch(&mut self, step: u64) -> MaskedBatch<B> {
+        self.training.random(self.seed, step, &self.device)
+    }
+
+    fn loss(&self, model: &Bert<B>, batch: MaskedBatch<B>) -> TokenLoss<B> {
+        loss(model, batch, self.label_smoothing)
+    }
+
+    fn validate(&self, model: &Bert<B::InnerBackend>) -> Evaluation {
+        let mut evaluation = Evaluation::default();
+        for batch in self.validation.all::<B::InnerBackend>(&self.device) {
+            let loss = loss(model, batch, 0.0);
+            evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
+        }
+        evaluation
+    }
+
+    fn package(&self, model: Bert<B::InnerBackend>) -> Model<B::InnerBackend> {
+        Model::Bert(model)
+    }
+}

@@ -1,0 +1,99 @@
+//! What a recipe for a model that reads has, and no other.
+
+use super::read::{RecipeError, in_range};
+use super::{Architecture, Recipe};
+
+/// Refuses numbers out of range, and keys of images in a recipe for something else.
+pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
+    let (model, train) = (&recipe.model, &recipe.train);
+    let is_vit = model.architecture == Architecture::Vit;
+    let found = model.patch.unwrap_or(0);
+    let (fits, expected) = match (is_vit, model.patch) {
+        (true, None) => (false, "the side of a patch, in pixels"),
+        (true, Some(patch)) => (patch > 0, "at least 1"),
+        (false, given) => (given.is_none(), "none: only vit has it"),
+    };
+    in_range("model.patch", found, fits, expected)?;
+    let length = model.max_positions;
+    let expected = "none: an image has a position a patch";
+    in_range(
+        "model.max_positions",
+        length,
+        !is_vit || length == 0,
+        expected,
+    )?;
+    let reads = matches!(
+        model.architecture,
+        Architecture::Bert | Architecture::BertClassifier | Architecture::Vit
+    );
+    let by_tokens = train.batch_tokens.is_some();
+    let expected = "batch_size for a model that reads";
+    in_range(
+        "train.batch_tokens",
+        by_tokens,
+        !(reads && by_tokens),
+        expected,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn read(architecture: &str, embedded: &str, given: &[&str]) -> Result<Recipe, String> {
+        let text = format!(
+            "[model]\narchitecture = '{architecture}'\nd_model = 16\nn_heads = 2\nn_layers = 1\n\
+             [data]\nembedded = '{embedded}'\n[train]\nbatch_size = 2\n"
+        );
+        let set: Vec<String> = given.iter().map(|&set| set.to_owned()).collect();
+        let read = Recipe::parse(&text, Path::new("r.toml"), &set, &[]);
+        read.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn keys_belong_to_their_architectures() {
+        let length = "model.max_positions=8";
+        for (architecture, embedded, given) in [
+            ("bert", "cicero", length),
+            ("bert-classifier", "languages", length),
+            ("vit", "digits", "model.patch=2"),
+        ] {
+            let read = read(architecture, embedded, &[given]);
+            assert!(read.is_ok(), "{architecture}: {read:?}");
+        }
+        for (architecture, embedded, given, expected) in [
+            (
+                "bert",
+                "languages",
+                &[length][..],
+                "cicero for a model of text",
+            ),
+            ("bert-classifier", "cicero", &[length], "languages for"),
+            ("bert", "cicero", &[], "max_positions is 0"),
+            (
+                "bert",
+                "cicero",
+                &[length, "model.patch=2"],
+                "only vit has it",
+            ),
+            (
+                "bert",
+                "cicero",
+                &[length, "tokenizer.kind=characters"],
+                "encoder",
+            ),
+            ("vit", "digits", &[], "the side of a patch"),
+            ("vit", "digits", &["model.patch=0"], "at least 1"),
+            (
+                "vit",
+                "digits",
+                &["model.patch=2", length],
+                "a position a patch",
+            ),
+        ] {
+            let message = read(architecture, embedded, given).expect_err(architecture);
+            assert!(message.contains(expected), "{architecture}: {message}");
+        }
+    }
+}
