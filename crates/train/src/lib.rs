@@ -25,7 +25,10 @@ pub use encoders::held_out_texts;
 pub use error::TrainError;
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package};
-pub use objectives::{LanguageModelling, PairLoss, SpeechRecognition, SpeechWeights, Translation};
+pub use objectives::{
+    Classification, LanguageModelling, MaskedModelling, PairLoss, SpeechRecognition, SpeechWeights,
+    Translation,
+};
 pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
