@@ -4,7 +4,7 @@ use crate::attention::KeyValue;
 use burn::tensor::{Int, Tensor, backend::Backend, s};
 
 /// Positions that single tokens are collected in before they join the rest.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// What one attention layer can still see of the past, in two parts: *settled* keys and values, which are never written again, and a
 /// pre-allocated *recent* block that single tokens are written into.
@@ -13,8 +13,9 @@ const BLOCK: usize = 64;
 /// small, and joins the settled part when it is full: a token costs a copy of a block, and of the past only once in
 /// `BLOCK` tokens. Settled keys lie in memory as the product with a query reads them, one row a channel.
 ///
-/// Under a window, what no later query can see is dropped when the parts are joined: single tokens never find more than
-/// `window + BLOCK` positions here.
+/// Under a window, what no later query can see is dropped when the parts are joined: however many tokens there were and in
+/// whatever pieces they came, no more than `window - 1 + BLOCK` positions are held
+/// ([`StackConfig::n_cached`](crate::StackConfig::n_cached)).
 #[derive(Debug, Clone)]
 pub struct KeyValueCache<B: Backend> {
     settled: Option<KeyValue<B>>,
@@ -226,7 +227,10 @@ mod tests {
             assert_eq!(found.len(), n_keys);
             assert!(found.len() >= expected.len().min(window - 1 + seq));
             assert_eq!(found, expected[expected.len() - found.len()..]);
-            assert!(cache.len() < window + BLOCK);
+            assert!(cache.len() <= window - 1 + BLOCK);
+            // No view into a longer tensor: what is dropped is gone.
+            let settled = cache.settled.as_ref().map_or(0, KeyValue::seq);
+            assert_eq!(settled, cache.n_settled);
         }
         assert_eq!(cache.n_seen(), expected.len());
     }

@@ -270,3 +270,82 @@ impl<B: Backend> Stack<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::BLOCK;
+    use crate::{StackSize, TestBackend, materialise};
+    use burn::tensor::{Distribution, Tolerance, s};
+
+    const WINDOW: usize = 5;
+
+    /// Mistral's choices: LLaMA's, and a window.
+    fn windowed() -> (StackConfig, Stack<TestBackend>) {
+        let size = StackSize {
+            d_model: 8,
+            n_heads: 2,
+            n_layers: 2,
+        };
+        let config = StackConfig {
+            n_kv_heads: Some(1),
+            window: Some(WINDOW),
+            ..StackConfig::llama(size)
+        };
+        let stack = config.init(Initialisation::Xavier, &Default::default());
+        (config, materialise(stack))
+    }
+
+    fn vectors(batch: usize, seq: usize) -> Tensor<TestBackend, 3> {
+        Tensor::random([batch, seq, 8], Distribution::Default, &Default::default())
+    }
+
+    /// The most positions that any layer held while pieces of these sizes were fed.
+    fn most_held(pieces: impl Iterator<Item = usize>) -> usize {
+        let (config, stack) = windowed();
+        let mut state = stack.start(&[0], None);
+        let mut most = 0;
+        for seq in pieces {
+            stack.step(vectors(1, seq), &mut state);
+            for cache in &state.caches {
+                assert!(cache.len() <= config.n_cached(state.n_past()));
+                most = most.max(cache.len());
+            }
+        }
+        most
+    }
+
+    #[test]
+    fn under_a_window_the_cache_does_not_grow_with_the_text() {
+        let (config, _) = windowed();
+        let most = WINDOW - 1 + BLOCK;
+        assert_eq!(config.n_cached(usize::MAX), most);
+        for n_steps in [2 * BLOCK, 4 * BLOCK, 6 * BLOCK] {
+            assert_eq!(most_held([1].into_iter().cycle().take(n_steps)), most);
+            // Pieces are settled at once, and what is behind the window let go of.
+            assert_eq!(
+                most_held([7, 3].into_iter().cycle().take(n_steps / 4)),
+                WINDOW - 1
+            );
+            let mixed = [2, 1, 1, 90, 1].into_iter().chain([1; 3 * BLOCK]);
+            assert_eq!(most_held(mixed.cycle().take(n_steps)), most);
+        }
+    }
+
+    #[test]
+    fn padding_that_the_cache_has_dropped_is_padding_still() {
+        let (_, stack) = windowed();
+        let (n_hidden, seq) = (BLOCK + 20, BLOCK + 50);
+        let x = vectors(2, seq);
+        let mut state = stack.start(&[n_hidden, 0], None);
+        let step = |i| stack.step(x.clone().slice(s![.., i..i + 1, ..]), &mut state);
+        let found = Tensor::cat((0..seq).map(step).collect(), 1);
+        for (row, n_hidden) in [n_hidden, 0].into_iter().enumerate() {
+            let x = x.clone().slice(s![row, n_hidden.., ..]);
+            let mask = Mask::causal(seq - n_hidden, seq - n_hidden, &x.device());
+            let expected = stack.forward(x, &mask, None).into_data();
+            let found = found.clone().slice(s![row, n_hidden.., ..]).into_data();
+            found.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What a stack of layers is made from.
 
 use crate::activation::Activation;
+use crate::cache::BLOCK;
 use crate::error::{ConfigError, at_least_one, rate};
 use crate::layer::NormPlacement;
 use crate::norm::{Norm, NormKind};
@@ -177,6 +178,14 @@ impl StackConfig {
     pub fn d_head(&self) -> usize {
         self.d_head
             .unwrap_or_else(|| self.d_model / self.n_heads.max(1))
+    }
+
+    /// How many positions a layer's cache holds at most of a text of `n_positions`: under a window, those before the next
+    /// token that it sees, and a block of recent ones.
+    pub fn n_cached(&self, n_positions: usize) -> usize {
+        let held = |window: usize| window.saturating_sub(1).saturating_add(BLOCK);
+        self.window
+            .map_or(n_positions, |window| n_positions.min(held(window)))
     }
 
     pub(crate) fn new_norm<B: Backend>(&self, device: &B::Device) -> Norm<B> {

@@ -14,3 +14,4 @@ mod saving;
 mod shards;
 mod support;
 mod tensors;
+mod window;

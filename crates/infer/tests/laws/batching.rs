@@ -1,7 +1,8 @@
 //! A text does not depend on what else is in the batch, and what a caller may see on the way.
 
+use crate::subjects::{Subject, laws};
 use crate::support::{
-    SPECIAL, assert_same, go_on, gpt, ids, on_both_backends, options, transformer,
+    SPECIAL, VOCAB, assert_same, go_on, gpt, ids, on_both_backends, options, transformer,
 };
 use burn::tensor::backend::Backend;
 use hearth_data::TokenId;
@@ -11,9 +12,12 @@ use hearth_infer::{
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+laws! {
+    every model:
+        a_batch_writes_what_its_texts_alone_write;
+}
+
 on_both_backends!(
-    a_batch_writes_what_its_prompts_alone_write,
-    a_batch_translates_what_its_sources_alone_translate,
     a_text_outgrows_the_context_and_a_prompt_may_not,
     what_is_streamed_is_what_is_returned,
     breaking_keeps_what_there_is,
@@ -46,43 +50,22 @@ fn texts_of_many_lengths() -> Vec<Vec<TokenId>> {
 
 const EOS: [TokenId; 2] = [3, 6];
 
-fn a_batch_writes_what_its_prompts_alone_write<B: Backend>() {
-    let (gpt, device) = (gpt::<B>(11), Default::default());
-    let prompts = texts_of_many_lengths();
+fn a_batch_writes_what_its_texts_alone_write<B: Backend, S: Subject<B>>(subject: fn(u64) -> S) {
+    let (subject, texts) = (subject(12), texts_of_many_lengths());
     for (kind, strategy) in strategies(0).into_iter().enumerate() {
-        let options_of = |strategy| options(strategy, 12, &EOS);
-        let batch = generate(&gpt, &prompts, &options_of(strategy), &device, &mut go_on);
-        let batch = batch.expect("six texts");
-        let lengths: HashSet<usize> = batch.iter().map(|texts| texts[0].ids.len()).collect();
-        assert!(lengths.len() > 1, "no text of strategy {kind} ends early");
-        for (i, prompt) in prompts.iter().enumerate() {
-            let options = options_of(strategies(i as u64)[kind].clone());
-            let alone = generate(
-                &gpt,
-                std::slice::from_ref(prompt),
-                &options,
-                &device,
-                &mut go_on,
-            );
-            assert_same(&batch[i], &alone.expect("one text")[0]);
-        }
-    }
-}
-
-fn a_batch_translates_what_its_sources_alone_translate<B: Backend>() {
-    let (model, device) = (transformer::<B>(12), Default::default());
-    let sources = texts_of_many_lengths();
-    for (kind, strategy) in strategies(0).into_iter().enumerate() {
-        let run = |sources: &[Vec<TokenId>], strategy| {
-            let options = options(strategy, 12, &EOS);
-            translate(&model, sources, SPECIAL, &options, &device, &mut go_on).expect("texts")
-        };
-        let batch = run(&sources, strategy);
-        for (i, source) in sources.iter().enumerate() {
-            let alone = run(
-                std::slice::from_ref(source),
-                strategies(i as u64)[kind].clone(),
-            );
+        let write =
+            |texts: &[_], strategy, eos: &[_]| subject.write(texts, &options(strategy, 12, eos));
+        // An end that the texts come to at different steps.
+        let (eos, batch) = (0..VOCAB as TokenId)
+            .map(|eos| ([eos], write(&texts, strategy.clone(), &[eos])))
+            .find(|(_, batch)| {
+                let lengths = batch.iter().map(|texts| texts[0].ids.len());
+                lengths.collect::<HashSet<_>>().len() > 1
+            })
+            .unwrap_or_else(|| panic!("no text of strategy {kind} ends early"));
+        for (i, text) in texts.iter().enumerate() {
+            let strategy = strategies(i as u64)[kind].clone();
+            let alone = write(std::slice::from_ref(text), strategy, &eos);
             assert_same(&batch[i], &alone[0]);
         }
     }

@@ -5,4 +5,5 @@ mod scoring;
 mod search;
 mod speech;
 mod stepping;
+mod subjects;
 mod support;

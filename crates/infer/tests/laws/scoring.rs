@@ -1,22 +1,24 @@
 //! Scores are what a full pass gives by hand.
 
+use crate::subjects::{Subject, laws};
 use crate::support::{
-    SPECIAL, VOCAB, assert_close, floats, go_on, gpt, ids, on_both_backends, options, row,
-    transformer,
+    SPECIAL, VOCAB, assert_close, floats, gpt, ids, on_both_backends, options, row, transformer,
 };
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, backend::Backend};
 use hearth_data::TokenId;
-use hearth_infer::{
-    InferError, Score, ScoreWindow, Strategy, generate, score_pairs, score_text, translate,
-};
+use hearth_infer::{InferError, Score, ScoreWindow, Strategy, score_pairs, score_text};
 use hearth_model::{Conditional, LanguageModel};
+
+laws! {
+    every model:
+        a_written_text_scores_as_it_was_written;
+}
 
 on_both_backends!(
     a_short_text_scores_what_the_hand_finds,
     windows_predict_each_token_once_behind_enough_context,
     pairs_score_what_the_hand_finds,
-    a_written_text_scores_as_it_was_written,
     wrong_windows_and_tokens_are_refused,
 );
 
@@ -99,36 +101,12 @@ fn pairs_score_what_the_hand_finds<B: Backend>() {
     }
 }
 
-fn a_written_text_scores_as_it_was_written<B: Backend>() {
-    let device = Default::default();
+fn a_written_text_scores_as_it_was_written<B: Backend, S: Subject<B>>(subject: fn(u64) -> S) {
+    let (subject, text) = (subject(34), ids(1, 5));
     let options = options(Strategy::Greedy, 12, &[3]);
-    let gpt = gpt::<B>(34);
-    let prompt = ids(1, 5);
-    let text = generate(
-        &gpt,
-        std::slice::from_ref(&prompt),
-        &options,
-        &device,
-        &mut go_on,
-    );
-    let text = &text.expect("a text")[0][0];
-    let whole = [prompt.as_slice(), &text.ids].concat();
-    let scores = score_text(&gpt, &whole, window(32, 32), 1, &device).expect("scores");
-    assert_close(&scores.log_probs[prompt.len() - 1..], &text.log_probs);
-
-    let model = transformer::<B>(34);
-    let text = translate(
-        &model,
-        std::slice::from_ref(&prompt),
-        SPECIAL,
-        &options,
-        &device,
-        &mut go_on,
-    );
-    let text = &text.expect("a text")[0][0];
-    let pairs = [(prompt, text.ids.clone())];
-    let scores = score_pairs(&model, &pairs, SPECIAL, &device).expect("scores");
-    assert_close(&scores[0].log_probs, &text.log_probs);
+    let written = subject.write(std::slice::from_ref(&text), &options);
+    let written = &written[0][0];
+    assert_close(&subject.score(&text, &written.ids), &written.log_probs);
 }
 
 fn wrong_windows_and_tokens_are_refused<B: Backend>() {

@@ -1,47 +1,48 @@
 //! What greedy decoding, sampling and beam search find.
 
-use crate::support::{
-    Markov, SPECIAL, assert_same, go_on, gpt, ids, on_both_backends, options, transformer,
-};
+use crate::subjects::{Subject, laws};
+use crate::support::{Markov, assert_same, ids, on_both_backends, options};
 use burn::tensor::backend::Backend;
 use hearth_data::TokenId;
-use hearth_infer::{
-    BeamSearch, DecodeOptions, Hypothesis, InferError, Sampling, Strategy, generate, translate,
-};
+use hearth_infer::{BeamSearch, Hypothesis, InferError, Sampling, Strategy};
+
+laws! {
+    every model:
+        a_beam_of_one_is_greedy,
+        one_token_to_draw_from_is_greedy,
+        the_same_seed_writes_the_same_text;
+}
 
 on_both_backends!(
-    a_beam_of_one_is_greedy,
-    one_token_to_draw_from_is_greedy,
-    the_same_seed_writes_the_same_text,
     a_wide_beam_finds_what_exhaustive_search_finds,
     greedy_takes_the_lowest_id_of_equals,
     a_prediction_that_is_no_number_is_an_error,
 );
 
-/// The same options on a GPT and on a translation model.
-fn both<B: Backend>(options: &DecodeOptions) -> Vec<Vec<Hypothesis>> {
-    let device = Default::default();
+/// Behind six texts of one to six tokens.
+fn write<B: Backend, S: Subject<B>>(
+    subject: fn(u64) -> S,
+    strategy: Strategy,
+    eos: &[TokenId],
+) -> Vec<Vec<Hypothesis>> {
     let texts: Vec<_> = (30..36).zip(1..).map(|(seed, n)| ids(seed, n)).collect();
-    let mut all = generate(&gpt::<B>(21), &texts, options, &device, &mut go_on).expect("texts");
-    let model = transformer::<B>(21);
-    all.extend(translate(&model, &texts, SPECIAL, options, &device, &mut go_on).expect("texts"));
-    all
+    subject(21).write(&texts, &options(strategy, 10, eos))
 }
 
-fn a_beam_of_one_is_greedy<B: Backend>() {
-    let greedy = both::<B>(&options(Strategy::Greedy, 10, &[3, 6]));
+fn a_beam_of_one_is_greedy<B: Backend, S: Subject<B>>(subject: fn(u64) -> S) {
     let beam = BeamSearch {
         length_penalty: 0.0,
         ..BeamSearch::new(1)
     };
-    let beam = both::<B>(&options(Strategy::Beam(beam), 10, &[3, 6]));
+    let greedy = write(subject, Strategy::Greedy, &[3, 6]);
+    let beam = write(subject, Strategy::Beam(beam), &[3, 6]);
     for (beam, greedy) in beam.iter().zip(&greedy) {
         assert_same(beam, greedy);
     }
 }
 
-fn one_token_to_draw_from_is_greedy<B: Backend>() {
-    let greedy = both::<B>(&options(Strategy::Greedy, 10, &[3]));
+fn one_token_to_draw_from_is_greedy<B: Backend, S: Subject<B>>(subject: fn(u64) -> S) {
+    let greedy = write(subject, Strategy::Greedy, &[3]);
     let one = Sampling {
         top_k: Some(1),
         ..Sampling::new(5)
@@ -55,13 +56,13 @@ fn one_token_to_draw_from_is_greedy<B: Backend>() {
         ..Sampling::new(5)
     };
     for sampling in [one, little, cold] {
-        let drawn = both::<B>(&options(Strategy::Sample(sampling), 10, &[3]));
+        let drawn = write(subject, Strategy::Sample(sampling), &[3]);
         assert_eq!(drawn, greedy);
     }
 }
 
-fn the_same_seed_writes_the_same_text<B: Backend>() {
-    let draw = |seed| both::<B>(&options(Strategy::Sample(Sampling::new(seed)), 10, &[]));
+fn the_same_seed_writes_the_same_text<B: Backend, S: Subject<B>>(subject: fn(u64) -> S) {
+    let draw = |seed| write(subject, Strategy::Sample(Sampling::new(seed)), &[]);
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
 }

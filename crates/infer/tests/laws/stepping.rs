@@ -1,38 +1,40 @@
 //! A model's own laws: causality, and a cache that changes nothing.
 
-use crate::support::{assert_close, floats, gpt, ids, on_both_backends, row, transformer};
+use crate::subjects::{State, Subject, Writer, laws};
+use crate::support::{VOCAB, assert_close, floats, ids, on_both_backends, row, rows, transformer};
 use burn::tensor::{Bool, Tensor, backend::Backend, s};
 use hearth_data::TokenId;
 use hearth_model::{Autoregressive, Conditional, DecodingState, LanguageModel};
 use proptest::prelude::*;
 
-on_both_backends!(
-    a_later_token_never_changes_an_earlier_prediction,
-    stepping_in_any_pieces_is_one_full_pass,
-    left_padding_changes_nothing_for_a_gpt,
-    right_padding_of_a_source_changes_nothing,
-    a_reordered_state_goes_on_as_the_rows_it_was_made_of,
-);
+laws! {
+    every model:
+        a_later_token_never_changes_an_earlier_prediction,
+        stepping_in_any_pieces_is_one_full_pass,
+        a_batch_predicts_what_its_rows_alone_predict,
+        a_reordered_state_goes_on_as_the_rows_it_was_made_of;
+    language models:
+        left_padding_changes_nothing;
+}
 
-fn a_later_token_never_changes_an_earlier_prediction<B: Backend>() {
-    let (gpt, translator) = (gpt::<B>(1), transformer::<B>(1));
-    let source = row::<B>(&ids(9, 4));
-    let mut changed = ids(2, 8);
+on_both_backends!(right_padding_of_a_source_changes_nothing);
+
+fn a_later_token_never_changes_an_earlier_prediction<B: Backend, S: Subject<B>>(
+    subject: fn(u64) -> S,
+) {
+    let (subject, text) = (subject(1), ids(2, 8));
+    let mut changed = text.clone();
     changed[5] = (changed[5] + 1) % 11;
-    let past = |logits: Tensor<B, 3>| floats(logits.slice(s![.., ..5, ..]));
-    let both = |ids: &[TokenId]| {
-        let translated = translator.forward(source.clone(), None, row(ids));
-        (past(gpt.forward(row(ids))), past(translated))
-    };
-    let (found, expected) = (both(&changed), both(&ids(2, 8)));
-    assert_close(&found.0, &expected.0);
-    assert_close(&found.1, &expected.1);
+    let read = |ids: &[TokenId]| subject.forward(row(ids), &[0]);
+    let past = |ids: &[TokenId]| floats(read(ids).slice(s![.., ..5, ..]));
+    assert_close(&past(&changed), &past(&text));
+    assert_ne!(floats(read(&changed)), floats(read(&text)));
 }
 
 /// Feeds `ids` in the given pieces, and what is left at the end.
-fn in_pieces<B: Backend, M: Autoregressive<B>>(
-    model: &M,
-    mut state: M::State,
+fn in_pieces<B: Backend, S: Subject<B>>(
+    subject: &S,
+    mut state: State<B, S>,
     ids: &[TokenId],
     pieces: &[usize],
 ) -> Vec<f32> {
@@ -40,7 +42,8 @@ fn in_pieces<B: Backend, M: Autoregressive<B>>(
     for piece in pieces.iter().chain(&[ids.len()]) {
         let end = (begin + piece).min(ids.len());
         if begin < end {
-            found.extend(floats(model.step(row(&ids[begin..end]), &mut state)));
+            let step = subject.model().step(row(&ids[begin..end]), &mut state);
+            found.extend(floats(step));
         }
         begin = end;
     }
@@ -48,41 +51,63 @@ fn in_pieces<B: Backend, M: Autoregressive<B>>(
     found
 }
 
-fn stepping_in_any_pieces_is_one_full_pass<B: Backend>() {
-    let (gpt, translator) = (gpt::<B>(2), transformer::<B>(2));
-    let source = row::<B>(&ids(9, 5));
+fn stepping_in_any_pieces_is_one_full_pass<B: Backend, S: Subject<B>>(subject: fn(u64) -> S) {
+    let subject = subject(2);
     let config = ProptestConfig {
         cases: 16,
         failure_persistence: None,
         ..Default::default()
     };
     let cases = (
-        proptest::collection::vec(0..VOCAB_IDS, 1..20),
+        proptest::collection::vec(0..VOCAB as TokenId, 1..20),
         proptest::collection::vec(1usize..6, 0..20),
     );
     proptest!(config, |((ids, pieces) in cases)| {
-        let full = floats(gpt.forward(row(&ids)));
-        let stepped = in_pieces(&gpt, gpt.start(&[0]), &ids, &pieces);
+        let full = floats(subject.forward(row(&ids), &[0]));
+        let stepped = in_pieces(&subject, subject.start(&[0]), &ids, &pieces);
         assert_close(&stepped, &full);
-        let full = floats(translator.forward(source.clone(), None, row(&ids)));
-        let state = translator.start(source.clone(), None);
-        assert_close(&in_pieces(&translator, state, &ids, &pieces), &full);
     });
 }
 
-const VOCAB_IDS: TokenId = crate::support::VOCAB as TokenId;
+fn a_batch_predicts_what_its_rows_alone_predict<B: Backend, S: Subject<B>>(subject: fn(u64) -> S) {
+    let subject = subject(3);
+    let texts = [ids(1, 7), ids(2, 1), ids(3, 12), ids(4, 4)];
+    let together = subject.forward(rows(&texts), &[0, 1, 2, 3]);
+    for (i, text) in texts.iter().enumerate() {
+        let found = together.clone().slice(s![i, ..text.len(), ..]);
+        assert_close(&floats(found), &floats(subject.forward(row(text), &[i])));
+    }
+}
 
-fn left_padding_changes_nothing_for_a_gpt<B: Backend>() {
-    let gpt = gpt::<B>(3);
-    let ids = ids(4, 6);
-    let alone = floats(gpt.forward(row(&ids)));
-    let padded = [&[7, 7, 7], ids.as_slice()].concat();
-    for split in [1, 2, 3, 4, 8] {
-        let mut state = gpt.start(&[3]);
-        let first = gpt.step(row(&padded[..split]), &mut state);
-        let second = gpt.step(row(&padded[split..]), &mut state);
-        let logits = Tensor::cat(vec![first, second], 1);
-        assert_close(&floats(logits.slice(s![.., 3.., ..])), &alone);
+/// Rows with and without padding, read at once and in two pieces, and single tokens behind them.
+fn left_padding_changes_nothing<B: Backend, M: LanguageModel<B>>(subject: fn(u64) -> Writer<M>) {
+    let Writer(model) = subject(4);
+    let (texts, n_hidden) = ([ids(5, 6), ids(6, 9), ids(7, 1)], [3, 0, 8]);
+    let padded = texts
+        .iter()
+        .zip(n_hidden)
+        .map(|(text, n)| [&vec![7; n], text.as_slice()].concat())
+        .collect::<Vec<_>>();
+    let more = ids(8, 3);
+    for split in [0, 1, 3, 4, 8] {
+        let mut state = model.start(&n_hidden);
+        let tokens = rows::<B>(&padded);
+        let mut parts = Vec::new();
+        for range in [0..split, split..9] {
+            if !range.is_empty() {
+                let piece = tokens.clone().slice(s![.., range]);
+                parts.push(model.step(piece, &mut state));
+            }
+        }
+        for &id in &more {
+            parts.push(model.step(rows(&vec![vec![id]; 3]), &mut state));
+        }
+        let found = Tensor::cat(parts, 1);
+        for (i, (text, n)) in texts.iter().zip(n_hidden).enumerate() {
+            let alone = model.forward(row(&[text.as_slice(), &more].concat()));
+            let found = found.clone().slice(s![i, n.., ..]);
+            assert_close(&floats(found), &floats(alone));
+        }
     }
 }
 
@@ -99,33 +124,23 @@ fn right_padding_of_a_source_changes_nothing<B: Backend>() {
     assert_close(&floats(model.step(target, &mut state)), &alone);
 }
 
-fn a_reordered_state_goes_on_as_the_rows_it_was_made_of<B: Backend>() {
-    let (gpt, model) = (gpt::<B>(5), transformer::<B>(5));
-    let texts = [ids(1, 4), ids(2, 4)];
-    let sources = [ids(3, 3), ids(4, 3)];
-    let pair = |texts: &[Vec<TokenId>; 2]| Tensor::cat(vec![row(&texts[0]), row(&texts[1])], 0);
-    let next = Tensor::cat(vec![row::<B>(&[1]), row(&[2]), row(&[3])], 0);
-    let order = [1, 0, 1];
-
-    let mut state = gpt.start(&[0, 0]);
-    gpt.step(pair(&texts), &mut state);
+fn a_reordered_state_goes_on_as_the_rows_it_was_made_of<B: Backend, S: Subject<B>>(
+    subject: fn(u64) -> S,
+) {
+    let subject = subject(5);
+    let (model, texts, order) = (subject.model(), [ids(1, 4), ids(2, 4)], [1, 0, 1]);
+    let mut state = subject.start(&[0, 1]);
+    // Settled at once, and one by one.
+    let tokens = rows::<B>(&texts);
+    model.step(tokens.clone().slice(s![.., ..3]), &mut state);
+    model.step(tokens.slice(s![.., 3..]), &mut state);
     state.reorder(&order);
-    let found = floats(gpt.predict(next.clone(), &mut state));
-    let mut expected = Vec::new();
-    for (parent, next) in order.into_iter().zip(1..) {
-        let text = [texts[parent].as_slice(), &[next]].concat();
-        expected.extend(floats(gpt.predict(row(&text), &mut gpt.start(&[0]))));
-    }
-    assert_close(&found, &expected);
-
-    let mut state = model.start(pair(&sources), None);
-    model.step(pair(&texts), &mut state);
-    state.reorder(&order);
+    let next = rows(&[vec![1], vec![2], vec![3]]);
     let found = floats(model.predict(next, &mut state));
     let mut expected = Vec::new();
     for (parent, next) in order.into_iter().zip(1..) {
         let text = [texts[parent].as_slice(), &[next]].concat();
-        let mut state = model.start(row(&sources[parent]), None);
+        let mut state = subject.start(&[parent]);
         expected.extend(floats(model.predict(row(&text), &mut state)));
     }
     assert_close(&found, &expected);

@@ -34,37 +34,54 @@ pub(crate) fn number(stream: &mut ChaCha8Rng) -> f32 {
     (stream.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0
 }
 
-/// Weights that depend on a seed only, and are large enough that predictions differ.
-struct Redraw(ChaCha8Rng);
+/// Weights that depend on a seed only: matrices so large that predictions differ, biases so small that texts differ too.
+struct Redraw {
+    stream: ChaCha8Rng,
+    /// Whether the parameter at hand is a norm's factor.
+    is_gain: bool,
+}
 
 impl<B: Backend> ModuleMapper<B> for Redraw {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.is_gain = name == "gamma";
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         param.map(|tensor| {
             let (shape, device) = (tensor.shape(), tensor.device());
-            let values = (0..shape.num_elements()).map(|_| number(&mut self.0));
-            let values: Vec<f32> = if D == 1 {
-                values.map(|x| 0.5 + 0.5 * x).collect()
-            } else {
-                values.collect()
+            let [middle, scale] = match (D, self.is_gain) {
+                (_, true) => [1.0, 0.5],
+                (1, false) => [0.0, 0.1],
+                _ => [0.0, 1.0],
             };
+            let values =
+                (0..shape.num_elements()).map(|_| middle + scale * number(&mut self.stream));
+            let values: Vec<f32> = values.collect();
             Tensor::from_data(TensorData::new(values, shape), &device)
         })
     }
 }
 
+/// The same model with the weights that belong to a seed.
+pub(crate) fn redrawn<B: Backend, M: Module<B>>(model: M, seed: u64) -> M {
+    model.map(&mut Redraw {
+        stream: ChaCha8Rng::seed_from_u64(seed),
+        is_gain: false,
+    })
+}
+
 pub(crate) fn gpt<B: Backend>(seed: u64) -> Gpt<B> {
-    let gpt = GptConfig::tiny(VOCAB).init(&Default::default());
-    gpt.map(&mut Redraw(ChaCha8Rng::seed_from_u64(seed)))
+    redrawn(GptConfig::tiny(VOCAB).init(&Default::default()), seed)
 }
 
 pub(crate) fn transformer<B: Backend>(seed: u64) -> Transformer<B> {
-    let model = TransformerConfig::tiny(VOCAB).init(&Default::default());
-    model.map(&mut Redraw(ChaCha8Rng::seed_from_u64(seed)))
+    let config = TransformerConfig::tiny(VOCAB);
+    redrawn(config.init(&Default::default()), seed)
 }
 
 pub(crate) fn speech<B: Backend>(seed: u64) -> SpeechToText<B> {
-    let model = SpeechToTextConfig::tiny(VOCAB).init(&Default::default());
-    model.map(&mut Redraw(ChaCha8Rng::seed_from_u64(seed)))
+    let config = SpeechToTextConfig::tiny(VOCAB);
+    redrawn(config.init(&Default::default()), seed)
 }
 
 /// - returns `[1, n_frames, n_mels]` for [`speech`]
@@ -82,6 +99,19 @@ pub(crate) fn row<B: Backend>(ids: &[TokenId]) -> Tensor<B, 2, Int> {
     let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
     let shape = [1, ids.len()];
     Tensor::from_data(TensorData::new(ids, shape), &Default::default())
+}
+
+/// Rows of any lengths, padded at their ends.
+///
+/// - returns `[batch, seq]`
+pub(crate) fn rows<B: Backend>(texts: &[Vec<TokenId>]) -> Tensor<B, 2, Int> {
+    let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+    let padded = texts.iter().map(|text| {
+        let mut text = text.clone();
+        text.resize(longest, SPECIAL.pad);
+        row(&text)
+    });
+    Tensor::cat(padded.collect(), 0)
 }
 
 pub(crate) fn ids(seed: u64, n: usize) -> Vec<TokenId> {
