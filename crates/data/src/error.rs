@@ -34,7 +34,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// The file, unpacked, is larger than hearth agrees to hold in memory.
-    #[error("{} holds more than {limit} bytes of text (unpacked), the most that is read", path.display())]
+    #[error("{} holds more than {limit} bytes (unpacked), the most that is read", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -142,6 +142,85 @@ pub enum DataError {
         /// The file or folder.
         path: PathBuf,
     },
+    /// An image that cannot be seen, or a file of images or their labels that is damaged.
+    #[error("{}: {problem}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// Neither files of MNIST's format nor folders of images.
+    #[error(
+        "no images in {}, expected two files, IDX images and IDX labels, or one folder of folders of PNG, JPEG or PNM files, \
+         each called as its label",
+        list(paths)
+    )]
+    NoImages {
+        /// The files, in the order given.
+        paths: Vec<PathBuf>,
+    },
+    /// A field of a `PixelConfig` that makes no image.
+    #[error("{field} is {found}, expected {expected}")]
+    PixelConfig {
+        /// Its name, as in a `preprocessor_config.json`.
+        field: &'static str,
+        /// What is there.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A row of labelled texts that does not fit its file.
+    #[error("{}, line {line}: found {found:?}, expected {expected}", path.display())]
+    LabelledRow {
+        /// The file.
+        path: PathBuf,
+        /// The line that the row begins on, counted from 1.
+        line: usize,
+        /// How the row begins.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A label that the classes do not have.
+    #[error(
+        "{}, line {line}: found the label {label:?}, expected one of {}",
+        path.display(),
+        some(known)
+    )]
+    UnknownLabel {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is there.
+        label: String,
+        /// The labels there are.
+        known: Vec<String>,
+    },
+    /// Not one text with a label.
+    #[error(
+        "no text with a label in {}: {n_skipped} row{} with an empty text or label, expected at least one without",
+        list(paths),
+        if *n_skipped == 1 { "" } else { "s" }
+    )]
+    NoRows {
+        /// The files, in the order given.
+        paths: Vec<PathBuf>,
+        /// How many rows lack a side.
+        n_skipped: usize,
+    },
+    /// Nothing to tell apart.
+    #[error(
+        "every label is {label:?} in {}, expected at least two labels",
+        list(paths)
+    )]
+    OneLabel {
+        /// The files, in the order given.
+        paths: Vec<PathBuf>,
+        /// The only label.
+        label: String,
+    },
     /// A `tokenizer.json` that cannot be used; the source says why.
     #[error("cannot use the tokenizer {}", path.display())]
     TokenizerFile {
@@ -221,6 +300,17 @@ impl DataError {
             Self::TokenizerFile { source, .. } => source.is_io(),
             _ => false,
         }
+    }
+}
+
+/// The first names of a message.
+pub(crate) fn some(names: &[String]) -> String {
+    const MOST: usize = 12;
+    let rest = names.len().saturating_sub(MOST);
+    let shown = names[..names.len() - rest].join(", ");
+    match rest {
+        0 => shown,
+        _ => format!("{shown} and {rest} more"),
     }
 }
 

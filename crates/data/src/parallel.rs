@@ -131,10 +131,10 @@ impl PairCorpus {
 }
 
 /// Whether what is called so belongs to the `fraction` that is set aside.
-pub(crate) fn is_held_out(name: &str, fraction: f64) -> bool {
+pub(crate) fn is_held_out(name: impl AsRef<[u8]>, fraction: f64) -> bool {
     // The remainder, since names that differ in their last byte only share the upper bits of their hash.
     const N_BUCKETS: u64 = 1_000_000;
-    let bucket = fnv_1a(name.as_bytes()) % N_BUCKETS;
+    let bucket = fnv_1a(name.as_ref()) % N_BUCKETS;
     (bucket as f64) < fraction * N_BUCKETS as f64
 }
 
