@@ -1,10 +1,8 @@
 //! Corpora that need no file, so that the first run works anywhere.
 
-use std::collections::BTreeMap;
-
 use num2words::{Lang, Num2Words};
 
-use crate::{LabelledText, Pair};
+use crate::Pair;
 
 /// Numbers in words, English to French, one pair a number: a translation task that is small, endless and certain.
 ///
@@ -40,57 +38,6 @@ pub fn number_words(numbers: impl IntoIterator<Item = u32>) -> Vec<Pair> {
 /// Cicero, *De finibus bonorum et malorum*, book 1: 49 kB of Latin prose, in the public domain.
 pub fn cicero() -> &'static str {
     lipsum::LIBER_PRIMUS
-}
-
-/// Words of six languages, each with the name of its language: some 2,000 of each, in Latin letters, those left out that
-/// two languages share. They are the word lists of Bitcoin's BIP 39, in the public domain.
-pub fn languages() -> LabelledText {
-    use bip39::Language;
-    let lists = [
-        ("Czech", Language::Czech),
-        ("English", Language::English),
-        ("French", Language::French),
-        ("Italian", Language::Italian),
-        ("Portuguese", Language::Portuguese),
-        ("Spanish", Language::Spanish),
-    ];
-    let mut found: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (name, language) in lists {
-        for &word in language.word_list() {
-            found.entry(word).or_default().push(name);
-        }
-    }
-    let unique = found
-        .into_iter()
-        .filter_map(|(word, names)| match names[..] {
-            [name] => Some((word.to_owned(), name)),
-            _ => None,
-        });
-    LabelledText::from_rows(unique)
-}
-
-/// Handwritten digits, in shades of grey.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Digits {
-    /// From 0 to 1, image by image and row by row.
-    pub values: Vec<f32>,
-    /// What each image is, from 0 to 9.
-    pub labels: Vec<usize>,
-}
-
-impl Digits {
-    /// Rows, and columns, of an image.
-    pub const SIDE: usize = 8;
-}
-
-/// 1,797 handwritten digits: the test set of Alpaydin and Kaynak's Optical Recognition of Handwritten Digits (1998,
-/// <https://doi.org/10.24432/C50P49>, CC BY 4.0).
-pub fn digits() -> Digits {
-    let dataset = smartcore::dataset::digits::load_dataset();
-    Digits {
-        values: dataset.data.iter().map(|value| value / 16.0).collect(),
-        labels: dataset.target.iter().map(|&label| label as usize).collect(),
-    }
 }
 
 #[cfg(test)]
@@ -220,46 +167,5 @@ mod tests {
     fn cicero_is_long_enough_to_learn_from() {
         assert!(cicero().len() > 40_000);
         assert!(cicero().contains("voluptat"));
-    }
-
-    #[test]
-    fn words_belong_to_one_language() {
-        let corpus = languages();
-        assert_eq!(corpus.labels.len(), 6);
-        let count = |label| corpus.rows.iter().filter(|row| row.label == label).count();
-        for (label, name) in corpus.labels.iter().enumerate() {
-            let found = count(label);
-            assert!((1500..=2048).contains(&found), "{name}: {found}");
-        }
-        let of = |word: &str| {
-            let row = corpus.rows.iter().find(|row| row.text == word);
-            row.map(|row| corpus.labels[row.label].as_str())
-        };
-        assert_eq!(of("zebra"), Some("English"));
-        assert_eq!(of("zucchero"), Some("Italian"));
-        // Portuguese and Spanish.
-        assert_eq!(of("abrir"), None);
-    }
-
-    #[test]
-    fn digits_are_of_every_kind() {
-        let digits = digits();
-        let size = Digits::SIDE * Digits::SIDE;
-        assert_eq!(digits.labels.len(), 1797);
-        assert_eq!(digits.values.len(), 1797 * size);
-        assert!(
-            digits
-                .values
-                .iter()
-                .all(|value| (0.0..=1.0).contains(value))
-        );
-        for label in 0..10 {
-            let found = digits.labels.iter().filter(|&&of| of == label).count();
-            assert!((170..=190).contains(&found), "{label}: {found}");
-        }
-        // The middle of a nought is empty, and its sides are not.
-        let first = &digits.values[..size];
-        assert_eq!(digits.labels[0], 0);
-        assert!(first[3 * 8 + 3] < 0.2 && first[3 * 8 + 1] > 0.2);
     }
 }

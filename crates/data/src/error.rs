@@ -34,7 +34,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// The file, unpacked, is larger than hearth agrees to hold in memory.
-    #[error("{} holds more than {limit} bytes of text (unpacked), the most that is read", path.display())]
+    #[error("{} holds more than {limit} bytes (unpacked), the most that is read", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -141,6 +141,34 @@ pub enum DataError {
     NoRecordings {
         /// The file or folder.
         path: PathBuf,
+    },
+    /// An image that cannot be seen, or a file of images or their labels that is damaged.
+    #[error("{}: {problem}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// Neither files of MNIST's format nor folders of images.
+    #[error(
+        "no images in {}, expected two files, IDX images and IDX labels, or one folder of folders of PNG, JPEG or PNM files, \
+         each called as its label",
+        list(paths)
+    )]
+    NoImages {
+        /// The files, in the order given.
+        paths: Vec<PathBuf>,
+    },
+    /// A field of a `PixelConfig` that makes no image.
+    #[error("{field} is {found}, expected {expected}")]
+    PixelConfig {
+        /// Its name, as in a `preprocessor_config.json`.
+        field: &'static str,
+        /// What is there.
+        found: String,
+        /// What would be right.
+        expected: String,
     },
     /// A row of labelled texts that does not fit its file.
     #[error("{}, line {line}: found {found:?}, expected {expected}", path.display())]
@@ -282,7 +310,7 @@ impl DataError {
 }
 
 /// The first names of a message.
-fn some(names: &[String]) -> String {
+pub(crate) fn some(names: &[String]) -> String {
     const MOST: usize = 12;
     let rest = names.len().saturating_sub(MOST);
     let shown = names[..names.len() - rest].join(", ");

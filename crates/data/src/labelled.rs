@@ -4,7 +4,7 @@ mod rows;
 
 use std::path::PathBuf;
 
-use crate::labels::sorted_labels;
+use crate::labels::{label_numbers, sorted_labels};
 use crate::parallel::is_held_out;
 use crate::{DataError, read_text};
 use rows::Row;
@@ -76,9 +76,10 @@ impl LabelledText {
     pub fn from_rows<'a>(rows: impl IntoIterator<Item = (String, &'a str)>) -> Self {
         let rows: Vec<_> = rows.into_iter().collect();
         let labels = sorted_labels(rows.iter().map(|(_, label)| *label));
-        let rows = rows.into_iter().filter_map(|(text, label)| {
-            let label = labels.iter().position(|known| known == label)?;
-            Some(LabelledRow { text, label })
+        let numbers = label_numbers(&labels);
+        let rows = rows.into_iter().map(|(text, label)| LabelledRow {
+            text,
+            label: numbers[label],
         });
         Self {
             rows: rows.collect(),
@@ -111,14 +112,11 @@ impl LabelledText {
     }
 }
 
-/// A row and the file it is from.
-type FileRow<'a> = (&'a PathBuf, Row);
-
 /// The rows of some files with the place of their file, and how many were left out.
 fn read_rows<'a>(
     paths: &'a [PathBuf],
     known: Option<&[String]>,
-) -> Result<(Vec<FileRow<'a>>, usize), DataError> {
+) -> Result<(Vec<(&'a PathBuf, Row)>, usize), DataError> {
     let (mut all, mut n_skipped) = (Vec::new(), 0);
     for path in paths {
         let rows = rows::parse(path, &read_text(path)?, known)?;
@@ -142,8 +140,7 @@ fn number(
     labels: Vec<String>,
     n_skipped: usize,
 ) -> Result<LabelledText, DataError> {
-    let numbers: std::collections::HashMap<&str, usize> =
-        labels.iter().map(String::as_str).zip(0..).collect();
+    let numbers = label_numbers(&labels);
     let rows = rows.into_iter().map(|(path, row)| {
         let Some(&label) = numbers.get(row.label.as_str()) else {
             return Err(DataError::UnknownLabel {

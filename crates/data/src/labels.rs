@@ -1,6 +1,6 @@
 //! The names of classes, and their numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Each name once: by value where all are whole numbers, else by code points. A label's number is its place here, so it
 /// depends on which labels there are and not on the order in which they came.
@@ -12,6 +12,11 @@ pub(crate) fn sorted_labels<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec
         names.sort_by_key(numbers);
     }
     names
+}
+
+/// The number of each label.
+pub(crate) fn label_numbers(labels: &[String]) -> HashMap<&str, usize> {
+    labels.iter().map(String::as_str).zip(0..).collect()
 }
 
 #[cfg(test)]

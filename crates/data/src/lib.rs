@@ -1,10 +1,11 @@
 //! Corpora and tokenizers: everything between a file a person has and the token ids a model wants.
 //!
 //! The crate sees no tensor. A [`TextCorpus`] is plain text for a language model, a [`PairCorpus`] sentences with
-//! their translations, a [`SpeechCorpus`] recordings with what is said in them, a [`LabelledText`] texts with
-//! their classes; [`number_words`], [`cicero`], [`tones`], [`languages`] and [`digits`] are corpora that need
-//! no file. A [`Tokenizer`] turns text into ids and back; what it saves is a `tokenizer.json` that
-//! any program built on Hugging Face's library loads. A [`FilterbankConfig`] turns sound into [`Frames`]. Whatever is wrong
+//! their translations, a [`SpeechCorpus`] recordings with what is said in them, a [`LabelledText`] and
+//! [`LabelledImages`] texts and images with their classes; [`number_words`], [`cicero`], [`tones`], [`language_words`] and
+//! [`digits`] are corpora that need no file. A [`Tokenizer`] turns text into ids and back; what it saves is a `tokenizer.json` that
+//! any program built on Hugging Face's library loads. A [`FilterbankConfig`] turns sound into [`Frames`], a
+//! [`PixelConfig`] an [`Image`] into numbers. Whatever is wrong
 //! with a file is a [`DataError`] that says where.
 //!
 //! ```
@@ -28,8 +29,11 @@
 mod audio;
 mod embedded;
 mod error;
+mod folders;
+mod images;
 mod labelled;
 mod labels;
+mod languages;
 mod parallel;
 mod read;
 mod text;
@@ -41,9 +45,13 @@ mod shared;
 pub use audio::{
     FilterbankConfig, Frames, Recording, SpeechCorpus, Utterance, read_wav, resample, tones,
 };
-pub use embedded::{Digits, cicero, digits, languages, number_words};
+pub use embedded::{cicero, number_words};
 pub use error::DataError;
+pub use images::{
+    Image, ImageSize, LabelledImage, LabelledImages, PixelConfig, Resample, digits, read_image,
+};
 pub use labelled::{LabelledRow, LabelledText};
+pub use languages::language_words;
 pub use parallel::{Pair, PairCorpus};
 pub use read::{MAX_TEXT_BYTES, read_text};
 pub use text::TextCorpus;

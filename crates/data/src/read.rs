@@ -29,6 +29,11 @@ pub fn read_text(path: &Path) -> Result<String, DataError> {
 
 /// [`read_text`] with a limit of the caller's choice.
 pub(crate) fn read_text_up_to(path: &Path, limit: u64) -> Result<String, DataError> {
+    decode(path, read_bytes_up_to(path, limit)?)
+}
+
+/// Reads a file whole, unpacked if it is gzip.
+pub(crate) fn read_bytes_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
     let read_error = |source| DataError::Read {
         path: path.into(),
         source,
@@ -52,11 +57,10 @@ pub(crate) fn read_text_up_to(path: &Path, limit: u64) -> Result<String, DataErr
     } else {
         read_up_to(file, limit).map_err(read_error)?
     };
-    let bytes = bytes.ok_or_else(|| DataError::TooLarge {
+    bytes.ok_or_else(|| DataError::TooLarge {
         path: path.into(),
         limit,
-    })?;
-    decode(path, bytes)
+    })
 }
 
 /// The bytes to the end, or `None` if there are more than `limit`.

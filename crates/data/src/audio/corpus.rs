@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{FilterbankConfig, Frames, read_wav};
+use crate::folders::files_by_folder;
 use crate::parallel::is_held_out;
 use crate::{DataError, read_text};
 
@@ -43,7 +44,7 @@ impl SpeechCorpus {
         } else if transcripts.is_file() {
             read_transcripts(&transcripts)?
         } else {
-            read_folders(path)?
+            files_by_folder(path, &["wav"])?
         };
         let utterances = entries.into_iter().map(|(path, text)| {
             let frames = config.frames(read_wav(&path)?);
@@ -90,35 +91,6 @@ fn read_transcripts(path: &Path) -> Result<Vec<(PathBuf, String)>, DataError> {
             }),
         })
         .collect()
-}
-
-fn read_folders(path: &Path) -> Result<Vec<(PathBuf, String)>, DataError> {
-    let mut entries = Vec::new();
-    for folder in sorted(path)? {
-        let Some(label) = folder.file_name().filter(|_| folder.is_dir()) else {
-            continue;
-        };
-        let is_wav = |file: &PathBuf| {
-            let extension = file.extension();
-            extension.is_some_and(|extension| extension.eq_ignore_ascii_case("wav"))
-        };
-        for file in sorted(&folder)?.into_iter().filter(is_wav) {
-            entries.push((file, label.to_string_lossy().into_owned()));
-        }
-    }
-    Ok(entries)
-}
-
-fn sorted(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let error = |source| DataError::Read {
-        path: folder.into(),
-        source,
-    };
-    let entries = std::fs::read_dir(folder).map_err(error)?;
-    let paths = entries.map(|entry| Ok(entry.map_err(error)?.path()));
-    let mut paths: Vec<_> = paths.collect::<Result<_, DataError>>()?;
-    paths.sort();
-    Ok(paths)
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(super) fn parse(
     // Reading from memory does not fail, and the text is UTF-8.
     let is_read = reader.read_record(&mut header).unwrap_or(false);
     match named_columns(header.iter()).filter(|_| is_read) {
-        Some(columns) => quoted(path, reader, &header, columns),
+        Some(columns) => quoted(path, content, reader, &header, columns),
         None => lines_with_detail(path, content),
     }
 }
@@ -125,17 +125,43 @@ fn columns_without_names(rows: &[(usize, Vec<&str>)], known: Option<&[String]>) 
     }
 }
 
+/// Counts lines up to a place, which only grows. The reader's own count is one behind where lines end in CR LF.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// The line of the first byte from `start` that does not end a line, counted from 1.
+    fn at(&mut self, start: usize) -> usize {
+        let ends = self.bytes[start..].iter();
+        let n_ends = ends.take_while(|byte| b"\r\n".contains(byte)).count();
+        let passed = &self.bytes[self.at..start + n_ends];
+        self.line += passed.iter().filter(|&&byte| byte == b'\n').count();
+        self.at = start + n_ends;
+        self.line
+    }
+}
+
 fn quoted(
     path: &Path,
+    content: &str,
     mut reader: csv::Reader<&[u8]>,
     header: &csv::StringRecord,
     columns: Columns,
 ) -> Result<Vec<Row>, DataError> {
     let mut rows = Vec::new();
+    let mut lines = Lines {
+        bytes: content.as_bytes(),
+        at: 0,
+        line: 1,
+    };
     for record in reader.records() {
         // As above.
         let Ok(record) = record else { continue };
-        let line = record.position().map_or(0, |position| position.line()) as usize;
+        let at = record.position().map_or(0, |position| position.byte()) as usize;
+        let line = lines.at(at);
         let found = || record.iter().collect::<Vec<_>>().join(",");
         if record.len() != header.len() {
             let expected = format!(
