@@ -112,11 +112,14 @@ impl LabelledText {
     }
 }
 
+/// A row and the file it is from.
+type FileRow<'a> = (&'a PathBuf, Row);
+
 /// The rows of some files with the place of their file, and how many were left out.
 fn read_rows<'a>(
     paths: &'a [PathBuf],
     known: Option<&[String]>,
-) -> Result<(Vec<(&'a PathBuf, Row)>, usize), DataError> {
+) -> Result<(Vec<FileRow<'a>>, usize), DataError> {
     let (mut all, mut n_skipped) = (Vec::new(), 0);
     for path in paths {
         let rows = rows::parse(path, &read_text(path)?, known)?;

@@ -1,12 +1,13 @@
 //! A model directory: `config.json`, `model.safetensors`, `tokenizer.json` where the model reads or writes text,
-//! `target_tokenizer.json` where it writes in another vocabulary, and `preprocessor_config.json` where it reads sound.
+//! `target_tokenizer.json` where it writes in another vocabulary, and `preprocessor_config.json` where it reads sound or
+//! images.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use hearth_data::{FilterbankConfig, Tokenizer};
+use hearth_data::{FilterbankConfig, PixelConfig, Tokenizer};
 
 use crate::atomic;
 use crate::config::{Model, ModelConfig};
@@ -17,6 +18,7 @@ use crate::error::HubError;
 use crate::features;
 use crate::labels;
 use crate::limits;
+use crate::pixels;
 use crate::special::SpecialTokens;
 use crate::vocabularies::Tokenizers;
 use crate::weights::{self, Plan, Source};
@@ -40,6 +42,8 @@ pub struct ModelDirectory<B: Backend> {
     pub target_tokenizer: Option<Tokenizer>,
     /// How sound becomes frames, where the model reads sound.
     pub features: Option<FilterbankConfig>,
+    /// How a picture becomes numbers, where the model reads images.
+    pub pixels: Option<PixelConfig>,
     /// The names of the classes, where the model names one and its classes have names.
     pub labels: Option<Vec<String>>,
 }
@@ -87,6 +91,14 @@ impl<B: Backend> ModelDirectory<B> {
             sources.push((plan, source));
         }
         parts.fill(&mut sources, device)
+    }
+
+    /// How a picture becomes numbers: as the directory says, or by Hugging Face's defaults in the model's size. None where the
+    /// model reads no images.
+    pub fn pixel_config(&self) -> Option<PixelConfig> {
+        self.pixels
+            .clone()
+            .or_else(|| pixels::default(&self.config))
     }
 
     /// The name of a class; `LABEL_3` where classes have none.
@@ -141,6 +153,9 @@ impl<B: Backend> ModelDirectory<B> {
         if let Some(features) = &self.features {
             features::check(features, &self.config, dir)?;
         }
+        if let Some(pixels) = &self.pixels {
+            pixels::check(pixels, &self.config, dir)?;
+        }
         self.check_model(dir)?;
 
         fs::write(&config_path, format!("{json:#}\n"))
@@ -149,6 +164,9 @@ impl<B: Backend> ModelDirectory<B> {
         tokenizers.write(dir)?;
         if let Some(features) = &self.features {
             features::write(features, dir)?;
+        }
+        if let Some(pixels) = &self.pixels {
+            pixels::write(pixels, dir)?;
         }
         Ok(())
     }
@@ -186,6 +204,7 @@ struct Parts {
     dialect: Dialect,
     tokenizers: Tokenizers,
     features: Option<FilterbankConfig>,
+    pixels: Option<PixelConfig>,
     labels: Option<Vec<String>>,
 }
 
@@ -206,6 +225,7 @@ impl Parts {
         let beside = config_path.parent().unwrap_or(dir);
         let tokenizers = Tokenizers::read(beside, &config_path, &config_file, &config)?;
         let features = features::read(beside, &config)?;
+        let pixels = pixels::read(beside, &config)?;
         let labels = labels::read(&config_file, &config)?;
 
         // Nothing is allocated for what the config claims before the file is seen to hold it.
@@ -219,6 +239,7 @@ impl Parts {
             dialect,
             tokenizers,
             features,
+            pixels,
             labels,
         };
         Ok((parts, plan, source))
@@ -238,6 +259,7 @@ impl Parts {
             tokenizer: self.tokenizers.source,
             target_tokenizer: self.tokenizers.target,
             features: self.features,
+            pixels: self.pixels,
             labels: self.labels,
         })
     }

@@ -12,7 +12,7 @@ use crate::config::ModelConfig;
 use crate::config_file::ConfigFile;
 use crate::error::HubError;
 
-const PREPROCESSOR: &str = "preprocessor_config.json";
+pub(crate) const PREPROCESSOR: &str = "preprocessor_config.json";
 
 /// The rates, in samples a second, that sound is turned into.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=192_000;

@@ -27,6 +27,7 @@
 //!     tokenizer: None,
 //!     target_tokenizer: None,
 //!     features: None,
+//!     pixels: None,
 //!     labels: None,
 //!     config,
 //! };
@@ -52,6 +53,7 @@ mod labels;
 mod limits;
 mod names;
 mod parameters;
+mod pixels;
 mod special;
 mod vocabularies;
 mod weights;

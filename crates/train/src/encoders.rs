@@ -11,7 +11,10 @@ use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
     BatchError, ClassBatches, ImageClasses, MaskTokens, MaskedWindows, TextClasses, WindowShape,
 };
-use hearth_data::{Digits, LabelledText, SpecialScheme, TokenId, Tokenizer, digits, languages};
+use hearth_data::{
+    LabelledImages, LabelledText, PixelConfig, SpecialScheme, TokenId, Tokenizer, digits,
+    language_words,
+};
 use hearth_hub::{Model, SpecialTokens};
 use hearth_model::{Classifier, ImageSize};
 use std::path::Path;
@@ -75,6 +78,7 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
             special: padded_with(pad),
             tokenizer: Some(tokenizer),
             features: None,
+            pixels: None,
             labels: None,
         },
         recipe: &recipe.train,
@@ -92,7 +96,7 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
 pub fn held_out_texts(recipe: &Recipe) -> Result<(LabelledText, LabelledText), TrainError> {
     let data = &recipe.data;
     let corpus = match data.embedded {
-        Some(EmbeddedCorpus::Languages) => languages(),
+        Some(EmbeddedCorpus::Languages) => language_words(),
         _ => LabelledText::read(&data.paths)?,
     };
     if data.validation_paths.is_empty() {
@@ -153,6 +157,7 @@ pub(crate) fn text_classification<B: AutodiffBackend>(
         special: padded_with(pad),
         tokenizer: Some(tokenizer),
         features: None,
+        pixels: None,
         labels: Some(labels),
     };
     classify::<B, _, _>(
@@ -166,6 +171,43 @@ pub(crate) fn text_classification<B: AutodiffBackend>(
     )
 }
 
+/// The images of a recipe, in the size that its model reads: those trained on, and those held out, with the same labels.
+///
+/// # Errors
+/// If a file cannot be read, or holds no image.
+pub fn held_out_images(recipe: &Recipe) -> Result<(LabelledImages, LabelledImages), TrainError> {
+    let (data, pixels) = (&recipe.data, pixel_config(image_size(recipe)));
+    let corpus = match data.embedded {
+        Some(EmbeddedCorpus::Digits) => digits().prepared(&pixels),
+        _ => LabelledImages::read(&data.paths, &pixels)?,
+    };
+    if data.validation_paths.is_empty() {
+        return Ok(corpus.split(data.validation_fraction));
+    }
+    let held_out = &data.validation_paths;
+    let validation = LabelledImages::read_with_labels(held_out, &pixels, &corpus.labels)?;
+    Ok((corpus, validation))
+}
+
+/// The size that a recipe's model reads; that of the embedded digits if it does not say.
+pub(crate) fn image_size(recipe: &Recipe) -> ImageSize {
+    let [n_channels, height, width] = recipe.model.image.unwrap_or([1, 8, 8]);
+    ImageSize {
+        n_channels,
+        height,
+        width,
+    }
+}
+
+/// As Hugging Face's image processor has it, in this size.
+fn pixel_config(image: ImageSize) -> PixelConfig {
+    let size = hearth_data::ImageSize {
+        height: image.height,
+        width: image.width,
+    };
+    PixelConfig::new(image.n_channels, size)
+}
+
 /// Trains a model to name the class of an image.
 pub(crate) fn image_classification<B: AutodiffBackend>(
     recipe: &Recipe,
@@ -173,28 +215,21 @@ pub(crate) fn image_classification<B: AutodiffBackend>(
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
-    let Digits { values, labels } = digits();
-    let image = ImageSize {
-        n_channels: 1,
-        height: Digits::SIDE,
-        width: Digits::SIDE,
-    };
-    let names: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
-    let size = Digits::SIDE * Digits::SIDE;
-    // From -1 to 1, as Hugging Face's image processor leaves them.
-    let values: Vec<f32> = values.iter().map(|value| 2.0 * value - 1.0).collect();
-    let n_held_out = (labels.len() as f64 * recipe.data.validation_fraction).ceil() as usize;
-    let n_training = labels.len() - n_held_out.clamp(1, labels.len() - 1);
+    let image = image_size(recipe);
+    let pixels = pixel_config(image);
+    let (training, validation) = held_out_images(recipe)?;
+    let names = training.labels.clone();
     let shape = [image.n_channels, image.height, image.width];
     let batch_size = recipe.train.batch_size.unwrap_or(1);
-    let classes = |values: &[f32], labels: &[usize], split: &'static str| {
-        ImageClasses::new(values.to_vec(), shape, labels.to_vec(), batch_size)
+    let classes = |corpus: &LabelledImages, split: &'static str| {
+        let images = corpus.images.iter();
+        let values = images.flat_map(|one| pixels.values(&one.image)).collect();
+        let labels = corpus.images.iter().map(|one| one.label).collect();
+        ImageClasses::new(values, shape, labels, batch_size)
             .map_err(|source| TrainError::Batch { split, source })
     };
-    let (of_training, of_validation) = values.split_at(n_training * size);
-    let (training, validation) = labels.split_at(n_training);
-    let training = classes(of_training, training, "training")?;
-    let validation = classes(of_validation, validation, "validation")?;
+    let training = classes(&training, "training")?;
+    let validation = classes(&validation, "validation")?;
     let described = format!(
         "{} images of {} classes to train on, {} to validate on",
         training.n_items(),
@@ -215,6 +250,7 @@ pub(crate) fn image_classification<B: AutodiffBackend>(
         special: SpecialTokens::default(),
         tokenizer: None,
         features: None,
+        pixels: Some(pixels),
         labels: Some(names),
     };
     classify::<B, _, _>(

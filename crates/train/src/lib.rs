@@ -21,7 +21,7 @@ mod timing;
 mod trainer;
 mod update;
 
-pub use encoders::held_out_texts;
+pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package};

@@ -100,6 +100,7 @@ pub(crate) fn run<B: AutodiffBackend>(
         special,
         tokenizer: Some(tokenizer),
         features: None,
+        pixels: None,
         labels: None,
     };
     let batches = [training, validation];

@@ -108,6 +108,7 @@ fn language_modelling<B: AutodiffBackend>(
         special,
         tokenizer: Some(tokenizer),
         features: None,
+        pixels: None,
         labels: None,
     };
     let windows = [training, validation];

@@ -111,6 +111,7 @@ pub(crate) fn run<B: AutodiffBackend>(
             special,
             tokenizer: Some(tokenizer),
             features: Some(features(recipe)),
+            pixels: None,
             labels: None,
         },
         recipe: &recipe.train,

@@ -8,7 +8,7 @@ use crate::recipe::TrainRecipe;
 use crate::update::{Update, Updater};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::AutodiffBackend;
-use hearth_data::{FilterbankConfig, Tokenizer};
+use hearth_data::{FilterbankConfig, PixelConfig, Tokenizer};
 use hearth_hub::{Dialect, ModelConfig, ModelDirectory, SpecialTokens};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -78,6 +78,8 @@ pub(crate) struct Card {
     pub(crate) tokenizer: Option<Tokenizer>,
     /// Where the model reads sound.
     pub(crate) features: Option<FilterbankConfig>,
+    /// Where the model reads images.
+    pub(crate) pixels: Option<PixelConfig>,
     /// Where the model names a class.
     pub(crate) labels: Option<Vec<String>>,
 }
@@ -186,6 +188,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             tokenizer: self.card.tokenizer.clone(),
             target_tokenizer: None,
             features: self.card.features.clone(),
+            pixels: self.card.pixels.clone(),
             labels: self.card.labels.clone(),
         };
         Ok(directory.save(&self.folder.join(name))?)

@@ -25,7 +25,7 @@ pub(crate) struct Lines {
 pub(crate) struct Classify {
     #[command(flatten)]
     pub(crate) lines: Lines,
-    /// For a model of images: PNG, JPEG or PNM files, or MNIST's IDX
+    /// For a model of images: PNG, JPEG or PNM files
     #[arg(value_name = "IMAGE", conflicts_with = "input")]
     pub(crate) images: Vec<PathBuf>,
     /// The K likeliest classes of each

@@ -1,4 +1,4 @@
-//! `classify`: a line of text in, the name of its class out.
+//! `classify`: a line of text or an image in, the name of its class out.
 
 use super::loaded::{Loaded, open};
 use super::reading::Reader;
@@ -6,11 +6,21 @@ use crate::Context;
 use crate::arguments::Classify;
 use crate::error::CliError;
 use crate::platform::{Inference, Platform};
-use hearth_infer::{classify, likeliest};
+use crate::progress::Progress;
+use hearth_data::read_image;
+use hearth_hub::Model;
+use hearth_infer::{classify, classify_images, likeliest};
+use hearth_model::Vit;
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Classify, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open(&options.lines.model, context)?;
+    if let Model::Vit(model) = &loaded.directory.model {
+        return images(model, &loaded, options, context);
+    }
+    if !options.images.is_empty() {
+        return Err(loaded.wrong_model("classify", "a model of images"));
+    }
     let reader = Reader::<P>::new(&loaded, "classify")?;
     if reader.model.n_classes().is_none() {
         return Err(loaded.wrong_model("classify", "a head that names a class"));
@@ -24,6 +34,38 @@ pub(crate) fn run<P: Platform>(options: &Classify, context: &Context<P>) -> Resu
         },
         |_, probabilities| tell(&loaded, &probabilities, options.top, None, context),
     )
+}
+
+fn images<P: Platform>(
+    model: &Vit<Inference<P>>,
+    loaded: &Loaded<Inference<P>>,
+    options: &Classify,
+    context: &Context<P>,
+) -> Result<(), CliError> {
+    let paths = &options.images;
+    if paths.is_empty() {
+        let given = "classify by a model of images needs image files: PNG, JPEG or PNM";
+        return Err(CliError::Usage(given.to_owned()));
+    }
+    let config = loaded.directory.pixel_config().unwrap_or_default();
+    let mut progress = Progress::new(context.console, paths.len() as u64);
+    let mut done = 0;
+    for batch in paths.chunks(options.lines.batch_size) {
+        let mut images = Vec::with_capacity(batch.len());
+        for path in batch {
+            images.push(config.values(&config.prepare(read_image(path)?)));
+        }
+        let found = classify_images(model, &images, &context.device)?;
+        for (path, probabilities) in batch.iter().zip(&found) {
+            let name = path.display().to_string();
+            let name = Some(name.as_str()).filter(|_| paths.len() > 1 || context.console.json);
+            tell(loaded, probabilities, options.top, name, context)?;
+        }
+        done += batch.len() as u64;
+        progress.update(done, paths.len() as u64, || "images".to_owned());
+    }
+    progress.finish();
+    Ok(())
 }
 
 /// The likeliest classes, after the name of what they are of.

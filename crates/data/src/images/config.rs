@@ -111,7 +111,8 @@ impl PixelConfig {
         // Single precision computes with these.
         const LARGEST: f64 = 1e6;
         const SMALLEST: f64 = 1e-6;
-        if let Some(mean) = self.image_mean.iter().find(|x| !(x.abs() <= LARGEST)) {
+        let bounded = |x: &f64| (-LARGEST..=LARGEST).contains(x);
+        if let Some(mean) = self.image_mean.iter().find(|x| !bounded(x)) {
             return refuse("image_mean", mean.to_string(), "-1e6 to 1e6");
         }
         let positive = |x: &f64| (SMALLEST..=LARGEST).contains(x);

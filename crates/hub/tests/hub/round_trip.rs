@@ -25,6 +25,7 @@ fn fresh(config: ModelConfig) -> ModelDirectory<Flex> {
         tokenizer: None,
         target_tokenizer: None,
         features: None,
+        pixels: None,
         labels: None,
         config,
     }

@@ -187,7 +187,10 @@ fn steps_under_a_fresh_window_are_the_equations_of_all_scores() {
             special: SpecialTokens::default(),
             dialect: Dialect::Mistral,
             tokenizer: None,
+            target_tokenizer: None,
             features: None,
+            pixels: None,
+            labels: None,
         };
         let folder = folder.path().join("model");
         directory.save(&folder).expect("saved");

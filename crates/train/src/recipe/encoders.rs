@@ -14,6 +14,27 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
         (false, given) => (given.is_none(), "none: only vit has it"),
     };
     in_range("model.patch", found, fits, expected)?;
+    let [channels, height, width] = model.image.unwrap_or([1, 8, 8]);
+    let sides = [height, width];
+    let largest = hearth_data::ImageSize::MAX_SIDE;
+    let fits = [1, 3].contains(&channels) && sides.iter().all(|side| (1..=largest).contains(side));
+    let found = format!("{:?}", model.image);
+    let expected = "channels (1 or 3), rows and columns of an image";
+    in_range("model.image", &found, fits, expected)?;
+    let patch = model.patch.unwrap_or(1);
+    let divides = sides.iter().all(|side| side.is_multiple_of(patch.max(1)));
+    let expected = "sides that a whole number of patches fill";
+    in_range("model.image", &found, divides, expected)?;
+    let only = "none: only vit has it";
+    in_range("model.image", &found, is_vit || model.image.is_none(), only)?;
+    let needs = is_vit && recipe.data.embedded.is_none();
+    let expected = "[channels, rows, columns] that images are brought to";
+    in_range(
+        "model.image",
+        found,
+        !needs || model.image.is_some(),
+        expected,
+    )?;
     let length = model.max_positions;
     let expected = "none: an image has a position a patch";
     in_range(
@@ -85,6 +106,30 @@ mod tests {
             ),
             ("vit", "digits", &[], "the side of a patch"),
             ("vit", "digits", &["model.patch=0"], "at least 1"),
+            (
+                "vit",
+                "digits",
+                &["model.patch=3"],
+                "whole number of patches",
+            ),
+            (
+                "vit",
+                "digits",
+                &["model.patch=2", "model.image=[2,8,8]"],
+                "channels (1 or 3)",
+            ),
+            (
+                "vit",
+                "digits",
+                &["model.patch=2", "model.image=[1,8,0]"],
+                "channels (1 or 3)",
+            ),
+            (
+                "bert",
+                "cicero",
+                &[length, "model.image=[1,8,8]"],
+                "only vit has it",
+            ),
             (
                 "vit",
                 "digits",

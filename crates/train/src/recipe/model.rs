@@ -203,6 +203,9 @@ pub struct ModelRecipe {
     /// For speech-to-text: the longest source, in vectors, each of four frames of 10 ms; 1500 (a minute) if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_source_positions: Option<usize>,
+    /// For vit: channels (1 or 3), rows and columns that images are brought to; those of the embedded digits if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<[usize; 3]>,
     /// For vit: the side of a patch, in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<usize>,

@@ -247,6 +247,7 @@ impl<B: AutodiffBackend> Reference<'_, B> {
             tokenizer: None,
             target_tokenizer: None,
             features: None,
+            pixels: None,
             labels: None,
         };
         directory.write(&written)?;
