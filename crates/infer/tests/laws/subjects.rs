@@ -8,8 +8,8 @@ use hearth_infer::{
     translate,
 };
 use hearth_model::{
-    Autoregressive, Gpt, GptConfig, LanguageModel, PositionEncoding, RelativePositions, RnnKind,
-    RnnLm, RnnLmConfig, StackConfig, StackSize, Transformer, TransformerConfig,
+    Autoregressive, Gpt, GptConfig, LanguageModel, PositionEncoding, RelativePositions,
+    RnnAttentionKind, RnnKind, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig, StackConfig, StackSize, Transformer, TransformerConfig,
 };
 
 /// Makes each law a test of each model it holds for, on flex and on ndarray: `stepping::llama::flex::LAW`.
@@ -22,7 +22,7 @@ macro_rules! laws {
         laws!(@models [$($every),* $($(, $language)*)?]
             gpt2 sinusoidal alibi llama mistral lstm gru);
         laws!(@models [$($every),* $($(, $translator)*)?]
-            transformer rotary_transformer);
+            transformer rotary_transformer additive multiplicative);
     };
     (@models $laws:tt $($model:ident)*) => {
         $(mod $model {
@@ -213,4 +213,21 @@ pub(crate) fn rotary_transformer<B: Backend>(seed: u64) -> Translator<Transforme
         ..llama_config(None).decoder
     };
     Translator(redrawn(config.init(&Default::default()), seed))
+}
+
+fn seq2seq<B: Backend>(
+    kind: RnnKind,
+    attention: RnnAttentionKind,
+    seed: u64,
+) -> Translator<RnnSeq2Seq<B>> {
+    let config = RnnSeq2SeqConfig::tiny(kind, attention, VOCAB).two_way();
+    Translator(redrawn(config.init(&Default::default()), seed))
+}
+
+pub(crate) fn additive<B: Backend>(seed: u64) -> Translator<RnnSeq2Seq<B>> {
+    seq2seq(RnnKind::Gru, RnnAttentionKind::Additive, seed)
+}
+
+pub(crate) fn multiplicative<B: Backend>(seed: u64) -> Translator<RnnSeq2Seq<B>> {
+    seq2seq(RnnKind::Lstm, RnnAttentionKind::Multiplicative, seed)
 }
