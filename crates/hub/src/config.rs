@@ -135,7 +135,10 @@ impl ModelConfig {
 
     /// The most positions a text can have, where the model says so.
     pub(crate) fn n_positions(&self) -> Option<usize> {
-        self.embedding().map(|embedding| embedding.max_positions)
+        match self {
+            Self::Vit(config) => Some(1 + config.patches.n_patches()),
+            _ => self.embedding().map(|embedding| embedding.max_positions),
+        }
     }
 
     /// Whether the head has the token embedding's matrix.

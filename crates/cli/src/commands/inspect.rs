@@ -40,6 +40,7 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
         "dialect": dialect,
         "n_parameters": n_parameters,
         "bytes": cost.weight_bytes,
+        "cache_bytes": cost.cache_bytes,
         "per_token": token(&cost.token),
         "per_source_token": cost.source_token.as_ref().map(token),
         "tokenizer_vocab": tokenizer,
@@ -61,7 +62,7 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
     context.console.result(&result, text.trim_end())
 }
 
-/// A line a kind of token.
+/// A line a kind of token, and one for a whole text.
 fn costs(cost: &Cost) -> String {
     let line = |name: &str, cost: &TokenCost| {
         let cache = match cost.cache_bytes {
@@ -72,8 +73,16 @@ fn costs(cost: &Cost) -> String {
         format!("{name}: {flops} floating-point operations over a full context{cache}\n")
     };
     let source = cost.source_token.as_ref();
+    let text = match cost.cache_bytes {
+        None | Some(0) => String::new(),
+        Some(bytes) => {
+            let bytes = thousands(bytes as usize);
+            format!("a full context: {bytes} bytes of keys and values at most\n")
+        }
+    };
     line("a token", &cost.token)
         + &source.map_or_else(String::new, |cost| line("a source token", cost))
+        + &text
 }
 
 /// Parameters as a tree: a part that several share is written once.

@@ -163,6 +163,9 @@ pub(crate) fn what_costs_what_is_told(program: Program) {
     assert_eq!(gpt2["per_token"], expected);
     assert!(gpt2["per_source_token"].is_null());
     assert!(shown.contains("768 bytes of keys and values"), "{shown}");
+    assert_eq!(gpt2["cache_bytes"], 48 * 768);
+    let of_text = "a full context: 36,864 bytes of keys and values at most";
+    assert!(shown.contains(of_text), "{shown}");
     let (marian, shown) = inspect("marian");
     assert!(marian["per_source_token"]["flops"].as_u64() > Some(0));
     assert!(shown.contains("a source token: "), "{shown}");

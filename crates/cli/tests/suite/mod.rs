@@ -48,9 +48,10 @@ macro_rules! tests {
             }
             train {
                 a_run_leaves_its_recipe_models_metrics_and_picture,
+                a_text_is_learnt_to_a_tenth_of_the_first_loss,
             }
             generate {
-                a_streamed_text_is_the_text_that_json_gives,
+                a_text_that_was_learnt_by_heart_is_streamed,
             }
             translate {
                 a_file_gets_what_standard_output_would,

@@ -9,7 +9,7 @@ pub(crate) fn one_run_and_two_runs_make_a_picture(program: Program) {
     let output = folder.path().join("losses.svg");
     let run = folder.path().join("copied");
     fs::create_dir(&run).expect("a folder");
-    let source = trained::gpt(program).run.join("metrics.jsonl");
+    let source = trained::by_heart(program).run.join("metrics.jsonl");
     fs::copy(source, run.join("metrics.jsonl")).expect("a copy");
 
     // By default the picture lies with the run.

@@ -1,13 +1,16 @@
 //! `train` and `inspect`: what a run leaves, and that it leaves the same each time.
 
 use super::program::{Program, text, words};
-use super::trained::{self, STEPS, Trained};
+use super::trained::{self, STEPS, Trained, VERSE_STEPS};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
 pub(crate) fn a_run_leaves_its_recipe_models_metrics_and_picture(program: Program) {
-    for trained in [trained::gpt(program), trained::transformer(program)] {
+    for (trained, n_steps, validated) in [
+        (trained::by_heart(program), VERSE_STEPS, &[20, 40][..]),
+        (trained::transformer(program), STEPS, &[5, 10, 12]),
+    ] {
         for name in ["best", "last"] {
             for file in ["config.json", "model.safetensors", "tokenizer.json"] {
                 assert!(trained.run.join(name).join(file).is_file(), "{name}/{file}");
@@ -19,25 +22,34 @@ pub(crate) fn a_run_leaves_its_recipe_models_metrics_and_picture(program: Progra
         assert!(picture.starts_with("<svg") && picture.contains("validation"));
 
         let metrics = metrics(&trained.run);
-        assert_eq!(steps(&metrics, "train"), [2, 4, 6, 8, 10, 12]);
-        assert_eq!(steps(&metrics, "validation"), [5, 10, 12]);
+        let logged: Vec<u64> = (2..=n_steps).step_by(2).collect();
+        assert_eq!(steps(&metrics, "train"), logged);
+        assert_eq!(steps(&metrics, "validation"), validated);
         let validations = losses(&metrics, "validation");
-        assert!(validations[2] < validations[0], "{validations:?}");
+        assert!(validations.last() < validations.first(), "{validations:?}");
         for metric in of(&metrics, "validation") {
             let loss = metric["loss"].as_f64().expect("a loss");
             assert_close(&metric["perplexity"], loss.exp());
         }
-        agrees_with_its_metrics(trained, &metrics);
+        agrees_with_its_metrics(trained, n_steps, &metrics);
     }
 }
 
+/// It writes what it has learnt: `a_text_that_was_learnt_by_heart_is_streamed` in `generate`.
+pub(crate) fn a_text_is_learnt_to_a_tenth_of_the_first_loss(program: Program) {
+    let metrics = metrics(&trained::by_heart(program).run);
+    let training = losses(&metrics, "train");
+    let [first, last] = [training.first(), training.last()].map(|loss| *loss.expect("a loss"));
+    assert!(last < first / 10.0, "{training:?}");
+}
+
 /// What `--json` says of a run is what its metrics say.
-fn agrees_with_its_metrics(trained: &Trained, metrics: &[Value]) {
+fn agrees_with_its_metrics(trained: &Trained, n_steps: u64, metrics: &[Value]) {
     let result: Value = serde_json::from_str(&trained.stdout).expect("one JSON object");
     let losses = losses(metrics, "validation");
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(result["folder"], json!(trained.run));
-    assert_eq!(result["steps"], STEPS);
+    assert_eq!(result["steps"], n_steps);
     assert_close(&result["best_loss"], best);
     assert_close(&result["last_loss"], losses[losses.len() - 1]);
     assert_close(&result["perplexity"], best.exp());

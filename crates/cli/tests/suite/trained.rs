@@ -37,7 +37,36 @@ pub(crate) fn gpt(program: Program) -> &'static Trained {
         let folder = lasting_folder(program);
         let data = folder.join("text.txt");
         fs::write(&data, song()).expect("a file");
-        train(program, &folder, data, &recipe("gpt"))
+        let options = ["--data", text(&data)].map(ToOwned::to_owned);
+        train(program, &folder, data, &recipe("gpt"), &options)
+    })
+}
+
+/// One window of [`by_heart`]'s context, and the token behind it.
+pub(crate) const VERSE: &str = "le vent chante à la nuit tombée !";
+
+/// How long [`by_heart`] learns.
+pub(crate) const VERSE_STEPS: u64 = 40;
+
+/// A gpt that has learnt [`VERSE`], and nothing else, by heart.
+pub(crate) fn by_heart(program: Program) -> &'static Trained {
+    static TRAINED: OnceLock<Trained> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let folder = lasting_folder(program);
+        let data = folder.join("verse.txt");
+        fs::write(&data, VERSE).expect("a file");
+        let paths = format!("[data]\npaths = [{data:?}]\nvalidation_paths = [{data:?}]\n");
+        let recipe = recipe("gpt")
+            .replace("[data]\n", &paths)
+            .replace("d_model = 16", "d_model = 32")
+            .replace("dropout = 0.1", "dropout = 0.0")
+            .replace("batch_size = 8", "batch_size = 2")
+            .replace("validate_every = 5", "validate_every = 20")
+            .replace(
+                &format!("steps = {STEPS}"),
+                &format!("steps = {VERSE_STEPS}"),
+            );
+        train(program, &folder, data, &recipe, &[])
     })
 }
 
@@ -48,7 +77,8 @@ pub(crate) fn transformer(program: Program) -> &'static Trained {
         let folder = lasting_folder(program);
         let data = folder.join("pairs.tsv");
         fs::write(&data, pairs()).expect("a file");
-        train(program, &folder, data, &recipe("transformer"))
+        let options = ["--data", text(&data)].map(ToOwned::to_owned);
+        train(program, &folder, data, &recipe("transformer"), &options)
     })
 }
 
@@ -61,17 +91,7 @@ pub(crate) fn speech(program: Program) -> &'static Trained {
         let recipe = recipe("speech-to-text").replace("[data]\n", data);
         let recipe = recipe.replace("[data]", "n_mels = 8\nmax_source_positions = 64\n\n[data]");
         let recipe = format!("{recipe}ctc_weight = 0.3\n");
-        let (path, run) = (folder.join("tiny.toml"), folder.join("run"));
-        fs::write(&path, recipe).expect("a file");
-        let arguments = ["train", "--json", "--config", text(&path), "--out"];
-        let finished = program.run(arguments.into_iter().chain([text(&run)]));
-        let finished = finished.success();
-        Trained {
-            run,
-            data: PathBuf::new(),
-            stdout: finished.stdout,
-            stderr: finished.stderr,
-        }
+        train(program, &folder, PathBuf::new(), &recipe, &[])
     })
 }
 
@@ -135,19 +155,25 @@ fn pairs() -> String {
     text
 }
 
-fn train(program: Program, folder: &Path, data: PathBuf, recipe: &str) -> Trained {
+fn train(
+    program: Program,
+    folder: &Path,
+    data: PathBuf,
+    recipe: &str,
+    options: &[String],
+) -> Trained {
     let (path, run) = (folder.join("tiny.toml"), folder.join("run"));
     fs::write(&path, recipe).expect("a file");
-    let finished = program.run([
+    let arguments = [
         "train",
+        "--json",
         "--config",
         text(&path),
-        "--data",
-        text(&data),
         "--out",
         text(&run),
-        "--json",
-    ]);
+    ];
+    let options = options.iter().map(String::as_str);
+    let finished = program.run(arguments.into_iter().chain(options));
     let finished = finished.success();
     Trained {
         run,

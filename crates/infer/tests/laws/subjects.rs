@@ -9,7 +9,8 @@ use hearth_infer::{
 };
 use hearth_model::{
     Autoregressive, Gpt, GptConfig, LanguageModel, PositionEncoding, RelativePositions,
-    RnnAttentionKind, RnnKind, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig, StackConfig, StackSize, Transformer, TransformerConfig,
+    RnnAttentionKind, RnnKind, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig, StackConfig,
+    StackSize, Transformer, TransformerConfig,
 };
 
 /// Makes each law a test of each model it holds for, on flex and on ndarray: `stepping::llama::flex::LAW`.
