@@ -4,120 +4,19 @@
 
 use crate::activation::Activation;
 use crate::attention::project;
-use crate::classifier::{ClassHead, ClassHeadConfig, Classifier};
+use crate::bert_config::BertConfig;
+use crate::classifier::{ClassHead, Classifier};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
-use crate::error::{ConfigError, at_least_one, cross_attention};
-use crate::gpt::same_width;
-use crate::initialisation::{Initialisation, WeightInitialisers, linear, materialise};
+use crate::initialisation::{WeightInitialisers, linear, materialise};
 use crate::mask::Mask;
 use crate::norm::Norm;
-use crate::positions::PositionEncoding;
 use crate::stack::Stack;
-use crate::stack_config::{StackConfig, StackSize};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::module::embedding;
 use burn::tensor::{Bool, Int, Tensor, backend::Backend, s};
-use serde::{Deserialize, Serialize};
-
-/// What a [`Bert`] is made from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BertConfig {
-    /// Tokens and positions; its dropout stands behind the norm of the sum.
-    pub embedding: EmbeddingConfig,
-    /// Kinds of segments: 2 where texts come in pairs.
-    pub n_segments: usize,
-    /// The layers; their norm is that of the stem, too.
-    pub encoder: StackConfig,
-    /// Whether the first vector goes through one more layer before it stands for the text.
-    pub pooler: bool,
-    /// What guesses masked tokens.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub masked: Option<MaskedHeadConfig>,
-    /// What names a class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classes: Option<ClassHeadConfig>,
-    /// How weights are drawn.
-    pub initialisation: Initialisation,
-}
-
-/// What a [`MaskedHead`] is made from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MaskedHeadConfig {
-    /// Whether it shares the token embedding's matrix.
-    pub tied: bool,
-}
 
 impl BertConfig {
-    /// BERT's choices in the given size, without dropout: learned positions, two segments, norm after each branch, GELU, a
-    /// pooler, and no head.
-    pub fn bert(vocab: usize, max_positions: usize, size: StackSize) -> Self {
-        Self {
-            embedding: EmbeddingConfig {
-                vocab,
-                d_model: size.d_model,
-                max_positions,
-                positions: PositionEncoding::Learned,
-                scale: false,
-                dropout: 0.0,
-            },
-            n_segments: 2,
-            encoder: StackConfig {
-                activation: Activation::Gelu,
-                norm_epsilon: 1e-12,
-                ..StackConfig::post_norm(size)
-            },
-            pooler: true,
-            masked: None,
-            classes: None,
-            initialisation: Initialisation::Gpt2,
-        }
-    }
-
-    /// With a head that guesses masked tokens, and no pooler.
-    pub fn masked_lm(self) -> Self {
-        Self {
-            pooler: false,
-            masked: Some(MaskedHeadConfig { tied: true }),
-            ..self
-        }
-    }
-
-    /// With a head that names one of so many classes.
-    pub fn classifier(self, n_classes: usize) -> Self {
-        let dropout = self.encoder.dropout;
-        Self {
-            classes: Some(ClassHeadConfig { n_classes, dropout }),
-            ..self
-        }
-    }
-
-    /// Two layers, 16 wide, 32 positions: for tests and first steps.
-    pub fn tiny(vocab: usize) -> Self {
-        let size = StackSize {
-            d_model: 16,
-            n_heads: 2,
-            n_layers: 2,
-        };
-        Self::bert(vocab, 32, size)
-    }
-
-    /// Whether a model can be made from these numbers.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        self.embedding.validate()?;
-        self.encoder.validate()?;
-        at_least_one("n_segments", self.n_segments)?;
-        if let Some(classes) = &self.classes {
-            classes.validate()?;
-        }
-        let found = self.encoder.cross_attention;
-        cross_attention("encoder.cross_attention", found, false)?;
-        let d_model = self.encoder.d_model;
-        same_width("embedding.d_model", self.embedding.d_model, d_model)
-    }
-
     /// A model with freshly drawn weights.
     ///
     /// # Panics

@@ -1,13 +1,16 @@
 //! Recipes: what to train, on what, how. A TOML file with four sections, every key checked before anything is loaded.
 
+mod architecture;
 mod encoders;
+mod error;
 mod model;
 mod read;
 mod recurrent;
 mod speech;
 
-pub use model::{Architecture, DataShape, ModelRecipe, PositionKind};
-pub use read::RecipeError;
+pub use architecture::{Architecture, PositionKind};
+pub use error::RecipeError;
+pub use model::{DataShape, ModelRecipe};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,84 +1,8 @@
 //! Reading a recipe: the file, then what `--set` and `--data` change, then the checks.
 
-use super::{DataShape, Recipe, TokenizerKind};
-use hearth_model::ConfigError;
+use super::{DataShape, Recipe, RecipeError, TokenizerKind};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
-
-/// What is wrong with a recipe.
-#[derive(Debug, thiserror::Error)]
-pub enum RecipeError {
-    /// The file cannot be read.
-    #[error("cannot read recipe {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not TOML.
-    #[error("{path} is not valid TOML: {error}")]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        error: Box<toml::de::Error>,
-    },
-    /// A key that no recipe has, or a value of another type.
-    #[error("recipe {path}: {message}")]
-    Field {
-        /// The file.
-        path: PathBuf,
-        /// Which field, what was found, what is expected.
-        message: String,
-    },
-    /// A value of `--set` that cannot be applied.
-    #[error("--set {given}: {reason}")]
-    Override {
-        /// What was given.
-        given: String,
-        /// Why it cannot be used.
-        reason: String,
-    },
-    /// A value outside its range.
-    #[error("recipe field {field} is {found}, expected {expected}")]
-    Range {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: String,
-        /// What is expected.
-        expected: &'static str,
-    },
-    /// Sizes that make no model.
-    #[error("recipe section [model]: {0}")]
-    Model(ConfigError),
-    /// A tokenizer that cannot tell a model of pairs where a sentence ends.
-    #[error("tokenizer {path} has no token {token:?}: such a model needs it")]
-    MissingToken {
-        /// The tokenizer's file.
-        path: PathBuf,
-        /// The token.
-        token: &'static str,
-    },
-    /// A tokenizer that leaves a sentence open.
-    #[error(
-        "tokenizer {path} does not end a text with its token {token:?}: a model of pairs could not learn where to stop; \
-         add a post-processor that appends it"
-    )]
-    OpenEnd {
-        /// The tokenizer's file.
-        path: PathBuf,
-        /// The token.
-        token: &'static str,
-    },
-}
-
-impl From<ConfigError> for RecipeError {
-    fn from(error: ConfigError) -> Self {
-        Self::Model(error)
-    }
-}
 
 impl Recipe {
     /// Reads a recipe.

@@ -1,7 +1,7 @@
 //! What a recipe for speech has, and no other.
 
-use super::read::{RecipeError, in_range};
-use super::{Architecture, Recipe};
+use super::read::in_range;
+use super::{Architecture, Recipe, RecipeError};
 
 /// Refuses numbers out of range, and keys of speech in a recipe for something else.
 pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
