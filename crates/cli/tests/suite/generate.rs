@@ -128,7 +128,9 @@ pub(crate) fn each_sample_is_a_line_of_its_own(program: Program) {
 /// The text that json gives, and the one that was learnt.
 pub(crate) fn a_text_that_was_learnt_by_heart_is_streamed(program: Program) {
     let model = trained::by_heart(program).run.join("last");
-    let rest = VERSE.strip_prefix("le vent").expect("its beginning");
+    // As much of it as the context holds.
+    let verse = VERSE.strip_suffix('!').expect("its end");
+    let rest = verse.strip_prefix("le vent").expect("its beginning");
     let n = rest.chars().count().to_string();
     let arguments = ["generate", "--model", text(&model), "--prompt", "le vent"];
     let arguments = || {
@@ -139,7 +141,7 @@ pub(crate) fn a_text_that_was_learnt_by_heart_is_streamed(program: Program) {
     let streamed = program.run(arguments()).success();
     let whole = program.run(arguments().chain(["--json", "-q"])).success();
     assert_eq!(whole.json()["text"], rest);
-    assert_eq!(streamed.stdout, format!("{VERSE}\n"));
+    assert_eq!(streamed.stdout, format!("{verse}\n"));
     let told = format!("{n} tokens in");
     assert!(streamed.stderr.contains(&told), "{}", streamed.stderr);
     assert_eq!(whole.stderr, "");
