@@ -19,7 +19,7 @@ fn a_config_that_is_no_config_is_refused() {
         ("null", "null, expected a JSON object"),
         ("3", "3, expected a JSON object"),
         ("{}", "missing field `model_type`"),
-        (r#"{"model_type": null}"#, "null, expected one of gpt2, llama, mistral, marian, speech_to_text, bert, vit, torch-transformer, torch-rnn-lm, hearth"),
+        (r#"{"model_type": null}"#, "null, expected one of gpt2, llama, mistral, marian, speech_to_text, bert, vit, torch-transformer, torch-rnn-lm, torch-rnn-seq2seq, hearth"),
         (r#"{"model_type": 7}"#, "7, expected one of"),
         (r#"{"model_type": {"a": 1}}"#, "an object, expected one of"),
         (r#"{"model_type": "bloom"}"#, r#""bloom", expected one of gpt2"#),
