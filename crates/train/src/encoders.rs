@@ -74,19 +74,14 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
             device: device.clone(),
         },
         card: Card {
-            config,
-            special: padded_with(pad),
             tokenizer: Some(tokenizer),
-            features: None,
-            pixels: None,
-            labels: None,
+            ..Card::new(config, padded_with(pad))
         },
         recipe: &recipe.train,
         folder,
         device,
     };
-    trainer.announce(&model, described, observer);
-    trainer.run(model, observer)
+    trainer.run(model, described, observer)
 }
 
 /// The texts of a recipe for a classifier: those trained on, and those held out, with the same labels.
@@ -153,12 +148,9 @@ pub(crate) fn text_classification<B: AutodiffBackend>(
         unreachable!("a recipe for bert-classifier makes a bert");
     };
     let card = Card {
-        config,
-        special: padded_with(pad),
         tokenizer: Some(tokenizer),
-        features: None,
-        pixels: None,
         labels: Some(labels),
+        ..Card::new(config, padded_with(pad))
     };
     classify::<B, _, _>(
         recipe,
@@ -246,12 +238,9 @@ pub(crate) fn image_classification<B: AutodiffBackend>(
         unreachable!("a recipe for vit makes a vit");
     };
     let card = Card {
-        config,
-        special: SpecialTokens::default(),
-        tokenizer: None,
-        features: None,
         pixels: Some(pixels),
         labels: Some(names),
+        ..Card::new(config, SpecialTokens::default())
     };
     classify::<B, _, _>(
         recipe,
@@ -288,8 +277,7 @@ where
         folder,
         device,
     };
-    trainer.announce(&model, described, observer);
-    trainer.run(model, observer)
+    trainer.run(model, described, observer)
 }
 
 fn tokenizer<'a>(

@@ -96,12 +96,8 @@ pub(crate) fn run<B: AutodiffBackend>(
     prepare(folder, recipe)?;
     let model = first_model::<B>(recipe, &config, device);
     let card = Card {
-        config,
-        special,
         tokenizer: Some(tokenizer),
-        features: None,
-        pixels: None,
-        labels: None,
+        ..Card::new(config, special)
     };
     let batches = [training, validation];
     let place = (folder, device);
@@ -151,8 +147,7 @@ where
         folder,
         device,
     };
-    trainer.announce(&model, described, observer);
-    trainer.run(model, observer)
+    trainer.run(model, described, observer)
 }
 
 /// How a recipe takes the loss of a pair.

@@ -104,12 +104,8 @@ fn language_modelling<B: AutodiffBackend>(
     prepare(folder, recipe)?;
     let model = first_model::<B>(recipe, &config, device);
     let card = Card {
-        config,
-        special,
         tokenizer: Some(tokenizer),
-        features: None,
-        pixels: None,
-        labels: None,
+        ..Card::new(config, special)
     };
     let windows = [training, validation];
     let place = (folder, device);
@@ -165,8 +161,7 @@ where
         folder,
         device,
     };
-    trainer.announce(&model, described, observer);
-    trainer.run(model, observer)
+    trainer.run(model, described, observer)
 }
 
 pub(crate) fn train_bpe<'a>(

@@ -107,19 +107,15 @@ pub(crate) fn run<B: AutodiffBackend>(
     let trainer = Trainer {
         objective: SpeechRecognition::new(training, validation, seed, weights, device.clone()),
         card: Card {
-            config,
-            special,
             tokenizer: Some(tokenizer),
             features: Some(features(recipe)),
-            pixels: None,
-            labels: None,
+            ..Card::new(config, special)
         },
         recipe: &recipe.train,
         folder,
         device,
     };
-    trainer.announce(&model, described, observer);
-    trainer.run(model, observer)
+    trainer.run(model, described, observer)
 }
 
 /// The model's config: with a head for CTC if that is trained; positions counted from the padding token, as the field's

@@ -84,6 +84,20 @@ pub(crate) struct Card {
     pub(crate) labels: Option<Vec<String>>,
 }
 
+impl Card {
+    /// Of a model that reads and writes ids.
+    pub(crate) fn new(config: ModelConfig, special: SpecialTokens) -> Self {
+        Self {
+            config,
+            special,
+            tokenizer: None,
+            features: None,
+            pixels: None,
+            labels: None,
+        }
+    }
+}
+
 /// A run: an objective, what it is saved as, and where.
 pub(crate) struct Trainer<'a, B: AutodiffBackend, O: Objective<B>> {
     pub(crate) objective: O,
@@ -95,11 +109,19 @@ pub(crate) struct Trainer<'a, B: AutodiffBackend, O: Objective<B>> {
 
 impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     /// Trains a model to the recipe's last step.
+    ///
+    /// - `data`: what it is trained on, for people
     pub(crate) fn run(
         mut self,
         mut model: O::Model,
+        data: String,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Outcome, TrainError> {
+        observer(&Event::Started {
+            n_parameters: model.num_params(),
+            data,
+            folder: self.folder.to_owned(),
+        });
         let recipe = self.recipe;
         let mut updater = Updater::new(recipe);
         let mut metrics = MetricsWriter::create(self.folder.join("metrics.jsonl"))?;
@@ -192,20 +214,6 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             labels: self.card.labels.clone(),
         };
         Ok(directory.save(&self.folder.join(name))?)
-    }
-
-    /// Tells the observer what is about to happen.
-    pub(crate) fn announce(
-        &self,
-        model: &O::Model,
-        data: String,
-        observer: &mut dyn FnMut(&Event),
-    ) {
-        observer(&Event::Started {
-            n_parameters: model.num_params(),
-            data,
-            folder: self.folder.to_owned(),
-        });
     }
 }
 
