@@ -6,10 +6,12 @@
 
 use crate::initialisation::{WeightInitialisers, linear};
 use crate::mask::Mask;
+use crate::projection::project;
 use crate::rotary::Rotation;
 use crate::stack_config::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
+use burn::tensor::activation::softmax;
 use burn::tensor::module::attention as fused_attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor, backend::Backend, s};
@@ -165,7 +167,12 @@ impl<B: Backend> Attention<B> {
             .iter()
             .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
         let scores = self.ungrouped(concatenate(scores), query_seq);
-        let (weights, total) = exponentials(mask.apply(scores));
+        let (weights, total) = if mask.is_none() {
+            (softmax(scores, 3), None)
+        } else {
+            let (weights, total) = exponentials(mask.apply(scores));
+            (weights, Some(total))
+        };
         let weights = self.grouped(self.dropout.forward(weights));
         let mut start = 0;
         let contexts = memory.iter().map(|part| {
@@ -180,8 +187,12 @@ impl<B: Backend> Attention<B> {
         let context = contexts
             .reduce(Tensor::add)
             .expect("there is a memory to look at");
-        // Divided after the product: a context is narrower than the weights.
-        self.ungrouped(context, query_seq) / total
+        let context = self.ungrouped(context, query_seq);
+        match total {
+            // Divided after the product: a context is narrower than the weights.
+            Some(total) => context / total,
+            None => context,
+        }
     }
 
     /// The queries of a group as so many queries of the one head that serves them: no key and no value is repeated.
@@ -235,18 +246,6 @@ fn split_heads<B: Backend>(
         None => x,
     };
     x.swap_dims(1, 2)
-}
-
-/// A linear layer over flattened rows: one matrix product, and one for the gradient of the weight, where a batched
-/// product would make a gradient for every row of the batch and add them up.
-///
-/// - `x`: `[batch, seq, d_input]`
-/// - returns `[batch, seq, d_output]`
-pub(crate) fn project<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
-    let [batch, seq, d_input] = x.dims();
-    let rows = layer.forward(x.reshape([batch * seq, d_input]));
-    let [_, d_output] = rows.dims();
-    rows.reshape([batch, seq, d_output])
 }
 
 /// Along the last axis; a single part is left alone.

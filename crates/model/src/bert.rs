@@ -3,13 +3,13 @@
 //! One body with up to three things on top of it: a pooler, a head that guesses masked tokens, a head that names a class.
 
 use crate::activation::Activation;
-use crate::attention::project;
 use crate::bert_config::BertConfig;
 use crate::classifier::{ClassHead, Classifier};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
 use crate::initialisation::{WeightInitialisers, linear, materialise};
 use crate::mask::Mask;
 use crate::norm::Norm;
+use crate::projection::project;
 use crate::stack::Stack;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear};

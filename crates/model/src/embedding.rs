@@ -3,6 +3,7 @@
 use crate::error::{ConfigError, at_least_one, rate};
 use crate::initialisation::WeightInitialisers;
 use crate::positions::{self, PositionEncoding, Positions};
+use crate::projection::project_transposed;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig as Table};
 use burn::tensor::module::embedding;
@@ -141,17 +142,11 @@ impl<B: Backend> Head<B> {
     /// - `hidden`: `[batch, seq, d_model]`
     /// - returns `[batch, seq, vocab]`
     pub fn forward(&self, hidden: Tensor<B, 3>, stem: &TokenEmbedding<B>) -> Tensor<B, 3> {
-        let [batch, seq, d_model] = hidden.dims();
         let weight = self.weight.as_ref().unwrap_or(&stem.tokens.weight).val();
-        let [vocab, _] = weight.dims();
-        // One product over all rows, as everywhere: see `project`.
-        let logits = hidden
-            .reshape([batch * seq, d_model])
-            .matmul(weight.transpose());
-        let logits = match &self.bias {
-            Some(bias) => logits + bias.val().unsqueeze::<2>(),
+        let logits = project_transposed(weight, hidden);
+        match &self.bias {
+            Some(bias) => logits + bias.val().unsqueeze::<3>(),
             None => logits,
-        };
-        logits.reshape([batch, seq, vocab])
+        }
     }
 }

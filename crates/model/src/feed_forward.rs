@@ -1,8 +1,8 @@
 //! The position-wise feed-forward network of a layer.
 
 use crate::activation::Activation;
-use crate::attention::project;
 use crate::initialisation::{WeightInitialisers, linear};
+use crate::projection::project;
 use crate::stack_config::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};

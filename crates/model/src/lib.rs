@@ -42,6 +42,7 @@ mod mask;
 mod norm;
 mod patches;
 mod positions;
+mod projection;
 mod rnn;
 mod rnn_attention;
 mod rnn_lm;

@@ -89,6 +89,11 @@ impl<B: Backend> Mask<B> {
         }
     }
 
+    /// Whether every query sees every key alike.
+    pub(crate) fn is_none(&self) -> bool {
+        self.bias.is_none()
+    }
+
     /// Whether nothing but the future of a whole sequence is hidden.
     pub(crate) fn is_causal(&self) -> bool {
         self.is_causal

@@ -4,9 +4,9 @@
 //! Cho et al. 2014 <https://arxiv.org/abs/1406.1078>. The equations are PyTorch's, so that weights are too: two biases, and
 //! in the GRU the reset gate behind the product, `n = tanh(W x + b + r · (U h + c))`.
 
-use crate::attention::project;
 use crate::error::{ConfigError, at_least_one, rate};
 use crate::initialisation::{WeightInitialisers, linear};
+use crate::projection::project;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::activation::sigmoid;

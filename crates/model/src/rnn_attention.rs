@@ -1,7 +1,7 @@
 //! How a recurrent decoder looks at what an encoder has read.
 
-use crate::attention::project;
 use crate::initialisation::{WeightInitialisers, linear};
+use crate::projection::project;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;

@@ -5,7 +5,7 @@
 //! paper pairs neighbours, which is the same up to a permutation of the channels.
 
 use crate::error::ConfigError;
-use burn::tensor::{Tensor, TensorData, backend::Backend, s};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -180,22 +180,25 @@ impl RotaryConfig {
         let first = n_hidden.first().copied().unwrap_or(0);
         let same = n_hidden.iter().all(|&n| n == first);
         let rows = if same { &[first][..] } else { n_hidden };
-        let (mut cos, mut sin) = (Vec::new(), Vec::new());
+        let n_values = rows.len() * seq * d_head;
+        let (mut cos, mut sin) = (Vec::with_capacity(n_values), Vec::with_capacity(n_values));
         for &n in rows {
             for column in n_past..n_past + seq {
                 let position = column.saturating_sub(n) as f64;
-                for frequency in &frequencies {
+                // Both channels of a pair turn alike.
+                for frequency in frequencies.iter().chain(&frequencies) {
                     let (s, c) = (position * frequency).sin_cos();
                     cos.push((c * length) as f32);
                     sin.push((s * length) as f32);
                 }
             }
         }
-        let shape = [rows.len(), seq, 1, d_head / 2];
+        let shape = [rows.len(), seq, 1, d_head];
         let tensor = |values| Tensor::from_data(TensorData::new(values, shape), device);
         Rotation {
             cos: tensor(cos),
             sin: tensor(sin),
+            quarter_turn: quarter_turn(d_head, device),
         }
     }
 }
@@ -209,36 +212,47 @@ fn blend(frequency: f64, factor: f64, kept: f64) -> f64 {
 /// The angles of some positions, made once a forward pass and shared by its layers.
 #[derive(Debug, Clone)]
 pub struct Rotation<B: Backend> {
-    /// `[batch or 1, seq, 1, d_head / 2]`
+    /// `[batch or 1, seq, 1, d_head]`
     cos: Tensor<B, 4>,
-    /// `[batch or 1, seq, 1, d_head / 2]`
+    /// `[batch or 1, seq, 1, d_head]`
     sin: Tensor<B, 4>,
+    /// `[d_head, d_head]`
+    quarter_turn: Tensor<B, 2>,
 }
 
 impl<B: Backend> Rotation<B> {
-    /// Turns each head's vectors.
+    /// Turns each head's vectors: `x cos + turned(x) sin`.
     ///
     /// - `x`: `[batch, seq, n_heads, d_head]`
     /// - returns the same shape
     pub(crate) fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [_, _, _, d_head] = x.dims();
-        let half = d_head / 2;
-        let (cos, sin) = (self.cos.clone(), self.sin.clone());
-        let left = x.clone().slice(s![.., .., .., ..half]);
-        let right = x.slice(s![.., .., .., half..]);
-        let turned = [
-            left.clone() * cos.clone() - right.clone() * sin.clone(),
-            right * cos + left * sin,
-        ];
-        Tensor::cat(turned.into(), 3)
+        let [batch, seq, n_heads, d_head] = x.dims();
+        let turned = x
+            .clone()
+            .reshape([batch * seq * n_heads, d_head])
+            .matmul(self.quarter_turn.clone())
+            .reshape([batch, seq, n_heads, d_head]);
+        x * self.cos.clone() + turned * self.sin.clone()
     }
+}
+
+/// What turns every pair by a quarter, `(a, b)` to `(-b, a)`: a matrix of zeros, ones and minus ones, so that its product is
+/// exact, and a single operation where halves that change places take many.
+fn quarter_turn<B: Backend>(d_head: usize, device: &B::Device) -> Tensor<B, 2> {
+    let half = d_head / 2;
+    let mut values = vec![0f32; d_head * d_head];
+    for pair in 0..half {
+        values[(pair + half) * d_head + pair] = -1.0;
+        values[pair * d_head + pair + half] = 1.0;
+    }
+    Tensor::from_data(TensorData::new(values, [d_head, d_head]), device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::TestBackend;
-    use burn::tensor::Distribution;
+    use burn::tensor::{Distribution, s};
 
     fn close(found: &[f64], expected: &[f64]) {
         assert_eq!(found.len(), expected.len());

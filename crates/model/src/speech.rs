@@ -12,7 +12,7 @@ use crate::initialisation::{Initialisation, linear, materialise};
 use crate::positions::PositionEncoding;
 use crate::stack_config::{StackConfig, StackSize};
 use crate::transformer::{EncoderDecoder, EncoderDecoderConfig, TransformerState};
-use crate::{Activation, attention::project};
+use crate::{Activation, projection::project};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
