@@ -1,6 +1,7 @@
 //! The command line as clap sees it.
 
 mod converting;
+mod decoding;
 mod examples;
 mod reading;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 pub(crate) use converting::{Average, Convert, Target};
+pub(crate) use decoding::{Decoding, Models, RuleOptions, Search};
 pub(crate) use examples::with_examples;
 pub(crate) use reading::{Classify, Embed, FillMask, Lines, PoolingKind};
 
@@ -105,38 +107,12 @@ pub(crate) struct Train {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Decoding {
-    /// Take the likeliest token each time
-    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "beam"])]
-    pub(crate) greedy: bool,
-    /// Divide logits by this before sampling [default: 1]
-    #[arg(long, value_name = "T", conflicts_with = "beam")]
-    pub(crate) temperature: Option<f64>,
-    /// Sample among the K likeliest tokens
-    #[arg(long, value_name = "K", conflicts_with = "beam", value_parser = at_least_one)]
-    pub(crate) top_k: Option<usize>,
-    /// Sample among the likeliest tokens that together have probability P
-    #[arg(long, value_name = "P", conflicts_with = "beam")]
-    pub(crate) top_p: Option<f64>,
-    /// Search with N beams
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub(crate) beam: Option<usize>,
-    /// Beam scores are divided by the length to this power
-    #[arg(long, value_name = "A", default_value_t = 1.0)]
-    pub(crate) length_penalty: f64,
-    /// Do not stop at the end-of-text token
-    #[arg(long)]
-    pub(crate) ignore_eos: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Generate {
-    /// The model directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
-    /// The text to go on from
+    #[command(flatten)]
+    pub(crate) models: Models,
+    /// The text to go on from; given again, several prompts at once
     #[arg(long, value_name = "TEXT", group = "source")]
-    pub(crate) prompt: Option<String>,
+    pub(crate) prompt: Vec<String>,
     /// A file with the text to go on from
     #[arg(long, value_name = "FILE", group = "source")]
     pub(crate) prompt_file: Option<PathBuf>,
@@ -149,15 +125,20 @@ pub(crate) struct Generate {
     /// Texts to write for each prompt
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) samples: usize,
+    /// A smaller model with the same tokenizer, which writes ahead: same text, sooner
+    #[arg(long, value_name = "DIR", conflicts_with = "beam")]
+    pub(crate) draft: Option<PathBuf>,
+    /// Tokens that it writes ahead
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one, requires = "draft")]
+    pub(crate) draft_tokens: usize,
     #[command(flatten)]
     pub(crate) decoding: Decoding,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Translate {
-    /// The model directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) models: Models,
     /// The text, a sentence a line; standard input if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
@@ -167,12 +148,16 @@ pub(crate) struct Translate {
     /// Search with N beams; 1 is greedy
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
     pub(crate) beam: usize,
-    /// Beam scores are divided by the length to this power
-    #[arg(long, value_name = "A", default_value_t = 1.0)]
-    pub(crate) length_penalty: f64,
+    #[command(flatten)]
+    pub(crate) search: Search,
+    #[command(flatten)]
+    pub(crate) rules: RuleOptions,
     /// Tokens of a translation at most; by default what the model has positions for
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_new_tokens: Option<usize>,
+    /// Translations of each sentence, best first; at most as many as beams
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) n_best: usize,
     /// Sentences at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub(crate) batch_size: usize,
@@ -189,9 +174,10 @@ pub(crate) struct Transcribe {
     /// Search with N beams; 1 is greedy
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
     pub(crate) beam: usize,
-    /// Beam scores are divided by the length to this power
-    #[arg(long, value_name = "A", default_value_t = 1.0)]
-    pub(crate) length_penalty: f64,
+    #[command(flatten)]
+    pub(crate) search: Search,
+    #[command(flatten)]
+    pub(crate) rules: RuleOptions,
     /// Tokens of a transcript at most; by default what the model has positions for
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_new_tokens: Option<usize>,
@@ -199,9 +185,8 @@ pub(crate) struct Transcribe {
 
 #[derive(Debug, Args)]
 pub(crate) struct Score {
-    /// The model directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) models: Models,
     /// The text (gpt), or lines of source, tab, target (encoder-decoder); standard input if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
@@ -278,7 +263,7 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
-fn at_least_one(text: &str) -> Result<usize, &'static str> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, &'static str> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a whole number of at least 1"),
         Ok(count) => Ok(count),

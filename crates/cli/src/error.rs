@@ -78,6 +78,19 @@ pub(crate) enum CliError {
     },
     #[error("cannot write to standard output")]
     Output(#[source] std::io::Error),
+    #[error("cannot listen for Ctrl-C")]
+    Signals(#[source] std::io::Error),
+    #[error("stopped; what was written by then is kept")]
+    Stopped {
+        /// 128 and the number of the signal.
+        code: u8,
+    },
+    #[error("{path} cannot work with {first}: their {what} differ")]
+    Unlike {
+        path: PathBuf,
+        first: PathBuf,
+        what: &'static str,
+    },
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     #[error(transparent)]
@@ -103,14 +116,19 @@ impl CliError {
             | Self::NoDevice { .. }
             | Self::Unavailable { .. }
             | Self::Exists { .. } => USAGE,
-            Self::WrongModel { .. }
+            Self::Stopped { code } => *code,
+            Self::Unlike { .. }
+            | Self::WrongModel { .. }
             | Self::NoTokenizer { .. }
             | Self::NoToken { .. }
             | Self::Tensor { .. }
             | Self::NoTab { .. }
             | Self::Input { .. } => CONTENT,
             // All that can go wrong with a picture is its file.
-            Self::File { .. } | Self::Output(_) | Self::Train(TrainError::Plot { .. }) => IO,
+            Self::File { .. }
+            | Self::Output(_)
+            | Self::Signals(_)
+            | Self::Train(TrainError::Plot { .. }) => IO,
             Self::Recipe(error) | Self::Train(TrainError::Recipe(error)) => match error {
                 RecipeError::Read { .. } => IO,
                 _ => USAGE,

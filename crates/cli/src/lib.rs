@@ -2,15 +2,15 @@
 //!
 //! A binary implements [`Platform`] for its backend and calls [`main`]. Results go to stdout (as JSON lines with
 //! `--json`), everything for people to stderr, and the exit code says what kind of thing went wrong: 0 success, 2 usage
-//! or config, 3 numeric failure, 4 bad model or data file, 5 I/O.
+//! or config, 3 numeric failure, 4 bad model or data file, 5 I/O, 130 and 143 stopped by a signal.
 
 mod arguments;
 mod commands;
 mod console;
 mod error;
+mod interrupt;
 mod platform;
 mod progress;
-mod stream;
 
 pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
 

@@ -1,21 +1,29 @@
 //! Beam search: the likeliest texts among those that a bounded number of followed texts leads to.
 //!
-//! The rules are Hugging Face's with `early_stopping=False`, so that the same model gives the same texts and scores: the
-//! best `2 · width` continuations of a step are ranked; those of the first `width` ranks that end are finished texts, and
-//! the best `width` that do not end are followed further. A search is over when no followed text, were it to end now,
-//! would beat the worst of `width` finished ones.
+//! The rules are Hugging Face's, so that the same model gives the same texts and scores: the best `2 · width` continuations
+//! of a step are ranked; those of the first `width` ranks that end are finished texts, and the best `width` that do not end
+//! are followed further. When a search is over is a matter of [`EarlyStopping`].
 
-use crate::decode::{Limit, Next};
-use crate::logits::{NonFinite, log_total};
-use crate::options::{BeamSearch, Finish, Hypothesis};
+use crate::logits::{Refusal, log_total};
+use crate::options::{BeamSearch, EarlyStopping, Finish, Hypothesis};
+use crate::stop::StopWatch;
+use crate::task::{Next, Task};
 use hearth_data::TokenId;
+use std::borrow::Cow;
 
-/// One prompt's search.
+/// One prompt's search: one group of beams or several, which search one after the other.
 #[derive(Debug)]
 pub(crate) struct Beams {
     options: BeamSearch,
-    eos: Vec<TokenId>,
-    limit: Limit,
+    task: Task,
+    groups: Vec<Group>,
+    n_tokens: usize,
+}
+
+/// Beams that compete with one another.
+#[derive(Debug)]
+struct Group {
+    width: usize,
     /// Best first.
     followed: Vec<Text>,
     /// Best first, at most `width`.
@@ -23,11 +31,15 @@ pub(crate) struct Beams {
 }
 
 /// A text that has not ended.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Text {
+    /// Which of the prompt's rows it stands in.
+    row: usize,
     ids: Vec<TokenId>,
     log_probs: Vec<f32>,
+    /// Of what the rules made of the log-probabilities.
     sum: f64,
+    watch: Option<StopWatch>,
 }
 
 /// A text that is one token longer than a followed one.
@@ -35,82 +47,129 @@ struct Text {
 struct Candidate {
     parent: usize,
     id: TokenId,
-    log_prob: f64,
+    /// The model's.
+    log_prob: f32,
     sum: f64,
+    /// What it is ranked by.
+    rank: f64,
 }
 
 impl Beams {
     /// Follows one text: the prompt with nothing behind it.
-    pub(crate) fn new(options: &BeamSearch, eos: &[TokenId], limit: Limit) -> Self {
-        Self {
-            options: options.clone(),
-            eos: eos.to_vec(),
-            limit,
-            followed: vec![Text::default()],
+    pub(crate) fn new(options: &BeamSearch, task: Task) -> Self {
+        let empty = Text {
+            row: 0,
+            ids: Vec::new(),
+            log_probs: Vec::new(),
+            sum: 0.0,
+            watch: task.watch(),
+        };
+        let group = |_| Group {
+            width: options.width / options.n_groups,
+            followed: vec![empty.clone()],
             finished: Vec::new(),
+        };
+        Self {
+            groups: (0..options.n_groups).map(group).collect(),
+            options: options.clone(),
+            task,
+            n_tokens: 0,
         }
     }
 
-    /// How many texts are followed.
-    pub(crate) fn width(&self) -> usize {
-        self.followed.len()
-    }
-
     pub(crate) fn n_tokens(&self) -> usize {
-        self.followed.first().map_or(0, |text| text.ids.len())
+        self.n_tokens
     }
 
     /// Goes one token further.
     ///
-    /// - `rows`: the logits behind each followed text
+    /// - `rows`: the logits of the prompt's rows
     /// - returns the texts that are followed from here on; none when the search is over
-    pub(crate) fn advance(&mut self, rows: &[&[f32]]) -> Result<Vec<Next>, NonFinite> {
-        let width = self.options.width;
-        let n_ranks = width * (1 + self.eos.len()).max(2);
-        let candidates = self.best_candidates(rows, n_ranks)?;
-        let n_tokens = self.n_tokens() + 1;
-        let at_limit = n_tokens == self.limit.n_new;
-
-        let (mut followed, mut next) = (Vec::new(), Vec::new());
-        for (rank, candidate) in candidates.into_iter().enumerate() {
-            let ends = self.eos.contains(&candidate.id);
-            if ends || at_limit {
-                if rank < width {
-                    let finish = if ends { Finish::Eos } else { self.limit.finish };
-                    let text = self.followed[candidate.parent].longer(candidate);
-                    self.finish(text, finish);
-                }
-            } else if followed.len() < width {
-                followed.push(self.followed[candidate.parent].longer(candidate));
-                next.push(Next {
-                    parent: candidate.parent,
-                    id: candidate.id,
-                });
+    pub(crate) fn advance(&mut self, rows: &[&[f32]]) -> Result<Vec<Next>, Refusal> {
+        self.n_tokens += 1;
+        let (mut next, mut chosen) = (Vec::new(), Vec::new());
+        for group in &mut self.groups {
+            group.advance(rows, &mut chosen, &self.options, &self.task)?;
+            for text in &mut group.followed {
+                let parent = std::mem::replace(&mut text.row, next.len());
+                let id = text.ids.last().copied().unwrap_or_default();
+                next.push(Next { parent, id });
             }
-        }
-        self.followed = followed;
-        if self.is_over() {
-            self.followed.clear();
-            next.clear();
         }
         Ok(next)
     }
 
-    /// No followed text, were it to end now, would beat the worst of `width` finished ones.
-    fn is_over(&self) -> bool {
+    /// The best texts, best first; those still followed end here, because the caller stopped the search.
+    pub(crate) fn into_hypotheses(self) -> Vec<Hypothesis> {
+        let mut best = Vec::new();
+        for mut group in self.groups {
+            for text in std::mem::take(&mut group.followed) {
+                group.finish(text, Finish::Stopped, &self.options);
+            }
+            best.append(&mut group.finished);
+        }
+        // Stable: of equals those of an earlier group first.
+        best.sort_by(|a, b| b.score.total_cmp(&a.score));
+        best.truncate(self.options.n_best);
+        best
+    }
+}
+
+impl Group {
+    /// - `chosen`: what groups before this one have chosen at this step; what this one chooses is added
+    fn advance(
+        &mut self,
+        rows: &[&[f32]],
+        chosen: &mut Vec<TokenId>,
+        options: &BeamSearch,
+        task: &Task,
+    ) -> Result<(), Refusal> {
+        if self.followed.is_empty() {
+            return Ok(());
+        }
+        let n_ranks = self.width * (1 + task.eos.len()).max(2);
+        let penalty = options.diversity_penalty;
+        let barred = if penalty == 0.0 {
+            &[]
+        } else {
+            chosen.as_slice()
+        };
+        let candidates = self.best_candidates(rows, n_ranks, (barred, penalty), task)?;
+        let mut followed = Vec::with_capacity(self.width);
+        for (rank, candidate) in candidates.into_iter().enumerate() {
+            let mut text = self.followed[candidate.parent].longer(candidate);
+            match task.end(candidate.id, text.ids.len(), text.watch.as_mut()) {
+                Some(finish) if rank < self.width => self.finish(text, finish, options),
+                None if followed.len() < self.width => followed.push(text),
+                Some(_) | None => continue,
+            }
+            chosen.push(candidate.id);
+        }
+        self.followed = followed;
+        if self.is_over(options, task) {
+            self.followed.clear();
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, options: &BeamSearch, task: &Task) -> bool {
         let Some(best) = self.followed.first() else {
             return true;
         };
-        let worst = self.finished.get(self.options.width - 1);
-        worst.is_some_and(|worst| self.score(best) <= worst.score)
+        let Some(worst) = self.finished.get(self.width - 1) else {
+            return false;
+        };
+        let n_tokens = match options.early_stopping {
+            EarlyStopping::Yes => return true,
+            // With a penalty above 0 a sum that is shared by more tokens is a better score.
+            EarlyStopping::Never if options.length_penalty > 0.0 => task.limit.n_new,
+            EarlyStopping::Never | EarlyStopping::No => best.ids.len(),
+        };
+        score(best.sum, n_tokens, options) <= worst.score
     }
 
-    fn score(&self, text: &Text) -> f64 {
-        text.sum / (text.ids.len() as f64).powf(self.options.length_penalty)
-    }
-
-    fn finish(&mut self, text: Text, finish: Finish) {
-        let score = self.score(&text);
+    fn finish(&mut self, text: Text, finish: Finish, options: &BeamSearch) {
+        let score = score(text.sum, text.ids.len(), options);
         let rank = self
             .finished
             .partition_point(|finished| finished.score >= score);
@@ -121,39 +180,56 @@ impl Beams {
             finish,
         };
         self.finished.insert(rank, hypothesis);
-        self.finished.truncate(self.options.width);
+        self.finished.truncate(self.width);
     }
 
-    /// The best texts, best first; those still followed end here, because the caller stopped the search.
-    pub(crate) fn into_hypotheses(mut self) -> Vec<Hypothesis> {
-        for text in std::mem::take(&mut self.followed) {
-            self.finish(text, Finish::Stopped);
-        }
-        self.finished.truncate(self.options.n_best);
-        self.finished
-    }
-
-    /// The `n` likeliest texts that are one token longer, likeliest first; among equals those of a better parent, then
-    /// those of a lower id.
-    fn best_candidates(&self, rows: &[&[f32]], n: usize) -> Result<Vec<Candidate>, NonFinite> {
+    /// The `n` best texts that are one token longer, best first; among equals those of a better parent, then those of a
+    /// lower id.
+    ///
+    /// - `chosen`, `penalty`: tokens that other groups have chosen, and what each time costs
+    fn best_candidates(
+        &self,
+        rows: &[&[f32]],
+        n: usize,
+        (chosen, penalty): (&[TokenId], f64),
+        task: &Task,
+    ) -> Result<Vec<Candidate>, Refusal> {
         let mut best: Vec<Candidate> = Vec::with_capacity(4 * n);
         let mut threshold = f64::NEG_INFINITY;
-        for (parent, (text, logits)) in self.followed.iter().zip(rows).enumerate() {
+        for (parent, text) in self.followed.iter().enumerate() {
+            let logits = rows[text.row];
             let log_total = log_total(logits)?;
+            let log_prob = |logit: f32| f64::from(logit) - log_total;
+            let ruled = match task.has_rules() {
+                true => {
+                    let scores = logits.iter().map(|&logit| log_prob(logit) as f32);
+                    Some(task.ruled(Cow::Owned(scores.collect()), &text.ids)?)
+                }
+                false => None,
+            };
             for (id, &logit) in logits.iter().enumerate() {
-                let log_prob = f64::from(logit) - log_total;
-                let sum = text.sum + log_prob;
-                if sum > threshold {
-                    let id = id as TokenId;
+                let log_prob = log_prob(logit);
+                let sum = text.sum
+                    + ruled
+                        .as_ref()
+                        .map_or(log_prob, |ruled| f64::from(ruled[id]));
+                let id = id as TokenId;
+                let rank = match chosen {
+                    [] => sum,
+                    _ => sum - penalty * chosen.iter().filter(|&&other| other == id).count() as f64,
+                };
+                if rank > threshold {
+                    let log_prob = log_prob as f32;
                     best.push(Candidate {
                         parent,
                         id,
                         log_prob,
                         sum,
+                        rank,
                     });
                     if best.len() == 4 * n {
                         keep_best(&mut best, n);
-                        threshold = best[n - 1].sum;
+                        threshold = best[n - 1].rank;
                     }
                 }
             }
@@ -163,11 +239,16 @@ impl Beams {
     }
 }
 
+/// By which finished texts compete.
+fn score(sum: f64, n_tokens: usize, options: &BeamSearch) -> f64 {
+    sum / (n_tokens as f64).powf(options.length_penalty)
+}
+
 impl Text {
     fn longer(&self, candidate: Candidate) -> Self {
         let mut text = self.clone();
         text.ids.push(candidate.id);
-        text.log_probs.push(candidate.log_prob as f32);
+        text.log_probs.push(candidate.log_prob);
         text.sum = candidate.sum;
         text
     }
@@ -175,24 +256,30 @@ impl Text {
 
 /// Sorts stably, so that of equals those that were found first stay.
 fn keep_best(candidates: &mut Vec<Candidate>, n: usize) {
-    candidates.sort_by(|a, b| b.sum.total_cmp(&a.sum));
+    candidates.sort_by(|a, b| b.rank.total_cmp(&a.rank));
     candidates.truncate(n);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{DecodeOptions, Strategy};
+    use crate::task::Limit;
 
     fn beams(width: usize, n_new: usize) -> Beams {
         let limit = Limit {
             n_new,
             finish: Finish::Length,
         };
-        let options = BeamSearch {
+        let beam = BeamSearch {
             n_best: width,
             ..BeamSearch::new(width)
         };
-        Beams::new(&options, &[0], limit)
+        let options = DecodeOptions {
+            eos: vec![0],
+            ..DecodeOptions::new(Strategy::Beam(beam.clone()), n_new)
+        };
+        Beams::new(&beam, Task::new(&options, limit, vec![1]))
     }
 
     fn ids(next: &[Next]) -> Vec<(usize, TokenId)> {
@@ -212,7 +299,7 @@ mod tests {
         // 0.5 · 0.49 twice, 0.4 · 0.9 once.
         let next = beams.advance(&[&flat, &sharp]).expect("finite");
         assert_eq!(ids(&next), [(1, 2), (0, 1)]);
-        assert!((beams.followed[0].sum - 0.36f64.ln()).abs() < 1e-6);
+        assert!((beams.groups[0].followed[0].sum - 0.36f64.ln()).abs() < 1e-6);
     }
 
     #[test]
@@ -222,7 +309,7 @@ mod tests {
             .advance(&[&[0.4f32, 0.6].map(f32::ln)])
             .expect("finite");
         assert_eq!(ids(&next), [(0, 1)]);
-        assert!(beams.finished.is_empty());
+        assert!(beams.groups[0].finished.is_empty());
         assert!(
             beams
                 .advance(&[&[0.6f32, 0.4].map(f32::ln)])
@@ -237,7 +324,9 @@ mod tests {
         let logits: Vec<f32> = (0..1000)
             .map(|i| ((i * 37) % 1000) as f32 / 100.0)
             .collect();
-        let found = beams(3, 9).best_candidates(&[&logits], 6).expect("finite");
+        let beams = beams(3, 9);
+        let found = beams.groups[0].best_candidates(&[&logits], 6, (&[], 0.0), &beams.task);
+        let found = found.expect("finite");
         let mut expected: Vec<usize> = (0..1000).collect();
         expected.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
         assert!(

@@ -9,10 +9,11 @@ use crate::error::InferError;
 use crate::logits::Logits;
 use crate::options::{DecodeOptions, Finish, Hypothesis, Strategy, TokenEvent};
 use crate::sampling::Sampler;
+use crate::task::{Limit, Next, Task};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use hearth_model::{Autoregressive, DecodingState};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// The first tokens of each row, which a model is fed at once.
 #[derive(Debug, Clone)]
@@ -21,10 +22,21 @@ pub struct Prompts<B: Backend> {
     pub tokens: Tensor<B, 2, Int>,
     /// How many columns of left padding each row has, as the state was told. They take none of a row's positions.
     pub n_hidden: Vec<usize>,
+    /// The texts that are to be written.
+    pub texts: Vec<PromptText>,
+}
+
+/// A text that is to be written behind a row of [`Prompts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptText {
+    /// Which row; several texts may share one, which is read once.
+    pub row: usize,
+    /// What the text is called in events and errors, and which random numbers it gets.
+    pub number: usize,
 }
 
 impl<B: Backend> Prompts<B> {
-    /// Prompts without padding.
+    /// Prompts without padding, and a text behind each.
     ///
     /// - `tokens`: `[batch, seq]`
     pub fn new(tokens: Tensor<B, 2, Int>) -> Self {
@@ -32,22 +44,11 @@ impl<B: Backend> Prompts<B> {
         Self {
             tokens,
             n_hidden: vec![0; batch],
+            texts: (0..batch)
+                .map(|row| PromptText { row, number: row })
+                .collect(),
         }
     }
-}
-
-/// How long a text may become, and what it is called when it is that long.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
-    pub n_new: usize,
-    pub finish: Finish,
-}
-
-/// The text of row `parent` goes on with `id`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Next {
-    pub parent: usize,
-    pub id: TokenId,
 }
 
 /// Writes behind each prompt. A text does not depend on what else is in the batch, up to the rounding of the backend's
@@ -55,10 +56,10 @@ pub(crate) struct Next {
 ///
 /// - `state`: what the model remembers before the prompts, with one row a prompt
 /// - `on_token`: told of each token as it is chosen; [`ControlFlow::Break`] ends all texts where they stand
-/// - returns the hypotheses of each prompt, best first
+/// - returns the hypotheses of each text, best first
 ///
 /// # Panics
-/// If `prompts.n_hidden` does not have one number a row.
+/// If `prompts.n_hidden` does not have one number a row, or a text stands behind a row that is not there.
 pub fn decode<B: Backend, M: Autoregressive<B>>(
     model: &M,
     mut state: M::State,
@@ -74,23 +75,29 @@ pub fn decode<B: Backend, M: Autoregressive<B>>(
         "one number of hidden columns a row"
     );
     let device = prompts.tokens.device();
-    let mut open = Vec::with_capacity(batch);
-    for (prompt, n_hidden) in prompts.n_hidden.iter().enumerate() {
-        if seq <= *n_hidden {
-            let what = "prompt";
-            return Err(InferError::Empty { what, row: prompt });
+    let ids = prompt_ids(&prompts, options);
+    let mut open = Vec::with_capacity(prompts.texts.len());
+    for (place, &PromptText { row, number }) in prompts.texts.iter().enumerate() {
+        let n_hidden = prompts.n_hidden[row];
+        if seq <= n_hidden {
+            let (what, row) = ("prompt", number);
+            return Err(InferError::Empty { what, row });
         }
         let n_prompt = state.n_past() + seq - n_hidden;
-        let limit = limit(model.max_positions(), n_prompt, prompt, options)?;
+        let limit = limit(model.max_positions(), n_prompt, number, options)?;
+        let task = Task::new(options, limit, ids.get(row).cloned().unwrap_or_default());
         open.push(Open {
-            prompt,
+            place,
+            number,
             n_prompt,
-            search: Search::new(options, limit, prompt),
+            rows: row..row + 1,
+            search: Search::new(options, task, number),
         });
     }
-    let mut texts = vec![Vec::new(); batch];
+    let mut texts = vec![Vec::new(); prompts.texts.len()];
     let mut tokens = prompts.tokens;
     while !open.is_empty() {
+        let [n_rows, _] = tokens.dims();
         let logits = Logits::read(model.predict(tokens, &mut state));
         let mut step = Step::default();
         let mut still_open = Vec::with_capacity(open.len());
@@ -102,7 +109,7 @@ pub fn decode<B: Backend, M: Autoregressive<B>>(
             if goes_on {
                 still_open.push(text);
             } else {
-                texts[text.prompt] = text.search.into_hypotheses();
+                texts[text.place] = text.search.into_hypotheses();
             }
         }
         open = still_open;
@@ -114,12 +121,12 @@ pub fn decode<B: Backend, M: Autoregressive<B>>(
         }
         if flow.is_break() {
             for text in open {
-                texts[text.prompt] = text.search.into_hypotheses();
+                texts[text.place] = text.search.into_hypotheses();
             }
             break;
         }
         let n_next = step.ids.len();
-        if n_next > 0 && !step.keeps_rows() {
+        if n_next > 0 && !step.parents.iter().copied().eq(0..n_rows) {
             state.reorder(&step.parents);
         }
         tokens = Tensor::from_data(TensorData::new(step.ids, [n_next, 1]), &device);
@@ -127,8 +134,21 @@ pub fn decode<B: Backend, M: Autoregressive<B>>(
     Ok(texts)
 }
 
+/// The tokens of each row, where rules ask for them.
+fn prompt_ids<B: Backend>(prompts: &Prompts<B>, options: &DecodeOptions) -> Vec<Vec<TokenId>> {
+    if options.rules.is_empty() && options.stop.is_none() {
+        return Vec::new();
+    }
+    let [_, seq] = prompts.tokens.dims();
+    let ids = prompts.tokens.to_data();
+    let ids: Vec<TokenId> = ids.iter::<i64>().map(|id| id as TokenId).collect();
+    let rows = ids.chunks(seq).zip(&prompts.n_hidden);
+    rows.map(|(ids, &n_hidden)| ids.get(n_hidden..).unwrap_or_default().to_vec())
+        .collect()
+}
+
 /// What is asked for, or what the model's positions leave room for.
-fn limit(
+pub(crate) fn limit(
     max_positions: usize,
     n_prompt: usize,
     prompt: usize,
@@ -158,29 +178,19 @@ fn limit(
 /// The rows of the next step.
 #[derive(Debug, Default)]
 struct Step {
-    /// Rows of this step that have been looked at.
-    n_rows: usize,
     parents: Vec<usize>,
     ids: Vec<i64>,
-}
-
-impl Step {
-    /// Whether every row follows itself, so that nothing need be moved.
-    fn keeps_rows(&self) -> bool {
-        self.parents.len() == self.n_rows
-            && self
-                .parents
-                .iter()
-                .enumerate()
-                .all(|(row, &parent)| row == parent)
-    }
 }
 
 /// A prompt whose text has not ended.
 #[derive(Debug)]
 struct Open {
-    prompt: usize,
+    /// Among the texts.
+    place: usize,
+    number: usize,
     n_prompt: usize,
+    /// Of the batch.
+    rows: Range<usize>,
     search: Search,
 }
 
@@ -200,11 +210,10 @@ impl Open {
         flow: &mut ControlFlow<()>,
         on_token: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
     ) -> Result<bool, InferError> {
-        let (prompt, first_row) = (self.prompt, step.n_rows);
+        let (prompt, first_row) = (self.number, self.rows.start);
         let n_tokens = self.n_prompt + self.search.n_tokens();
         let next = match &mut self.search {
             Search::Chain(chain) => {
-                step.n_rows += 1;
                 let (id, log_prob) = chain
                     .advance(logits.row(first_row))
                     .map_err(|error| error.at(prompt, n_tokens))?;
@@ -220,15 +229,13 @@ impl Open {
                 }
             }
             Search::Beams(beams) => {
-                step.n_rows += beams.width();
-                let rows: Vec<&[f32]> = (first_row..step.n_rows)
-                    .map(|row| logits.row(row))
-                    .collect();
+                let rows: Vec<&[f32]> = self.rows.clone().map(|row| logits.row(row)).collect();
                 beams
                     .advance(&rows)
                     .map_err(|error| error.at(prompt, n_tokens))?
             }
         };
+        self.rows = step.ids.len()..step.ids.len() + next.len();
         step.parents
             .extend(next.iter().map(|next| first_row + next.parent));
         step.ids.extend(next.iter().map(|next| i64::from(next.id)));
@@ -237,15 +244,14 @@ impl Open {
 }
 
 impl Search {
-    fn new(options: &DecodeOptions, limit: Limit, prompt: usize) -> Self {
-        let eos = &options.eos;
+    fn new(options: &DecodeOptions, task: Task, number: usize) -> Self {
         match &options.strategy {
-            Strategy::Greedy => Self::Chain(Chain::new(None, eos, limit)),
+            Strategy::Greedy => Self::Chain(Chain::new(None, task)),
             Strategy::Sample(sampling) => {
-                let sampler = Sampler::new(sampling, prompt);
-                Self::Chain(Chain::new(Some(sampler), eos, limit))
+                let sampler = Sampler::new(sampling, number);
+                Self::Chain(Chain::new(Some(sampler), task))
             }
-            Strategy::Beam(beam) => Self::Beams(Beams::new(beam, eos, limit)),
+            Strategy::Beam(beam) => Self::Beams(Beams::new(beam, task)),
         }
     }
 

@@ -94,6 +94,30 @@ pub enum InferError {
         /// How many tokens the prediction stands behind.
         n_tokens: usize,
     },
+    /// Rules that leave nothing to write.
+    #[error(
+        "the rules forbid every token behind the {n_tokens} tokens of sequence {row}: allow more (bad words, no_repeat_ngram, min_new_tokens)"
+    )]
+    NothingAllowed {
+        /// Which sequence of the batch.
+        row: usize,
+        /// How many tokens it has.
+        n_tokens: usize,
+    },
+    /// Models that cannot write or score together.
+    #[error(
+        "model {index} has {found} {what}, but the first has {expected}: models that work together must agree"
+    )]
+    Ensemble {
+        /// Which model, from 0.
+        index: usize,
+        /// Of what.
+        what: &'static str,
+        /// How many it has.
+        found: usize,
+        /// How many the first has.
+        expected: usize,
+    },
 }
 
 /// Refuses sequences with a token that the model does not know.

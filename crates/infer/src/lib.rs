@@ -15,15 +15,12 @@
 //! # fn main() -> Result<(), hearth_infer::InferError> {
 //! let device = Default::default();
 //! let gpt = GptConfig::tiny(65).init::<Flex>(&device);
-//! let options = DecodeOptions {
-//!     strategy: Strategy::Sample(Sampling {
-//!         temperature: 0.8,
-//!         top_k: Some(20),
-//!         ..Sampling::new(1)
-//!     }),
-//!     max_new_tokens: 8,
-//!     eos: vec![],
+//! let sampling = Sampling {
+//!     temperature: 0.8,
+//!     top_k: Some(20),
+//!     ..Sampling::new(1)
 //! };
+//! let options = DecodeOptions::new(Strategy::Sample(sampling), 8);
 //! let prompts = [vec![1, 2, 3], vec![4]];
 //! let texts = generate(&gpt, &prompts, &options, &device, &mut |_| ControlFlow::Continue(()))?;
 //! assert_eq!(texts.len(), 2);
@@ -37,22 +34,40 @@ mod beam;
 mod chain;
 mod decode;
 mod encoders;
+mod ensemble;
 mod error;
 mod logits;
 mod options;
 mod prompts;
+mod rules;
 mod sampling;
 mod score;
+mod shared_prefix;
+mod speculative;
+mod stop;
+mod stream;
+mod task;
 mod transcribe;
 
-pub use decode::{Prompts, decode};
+pub use decode::{PromptText, Prompts, decode};
 pub use encoders::{
     Guess, MaskGuesses, Pooling, classify, classify_images, embed, fill_mask, likeliest,
 };
+pub use ensemble::{
+    ConditionalEnsemble, ConditionalMember, Ensemble, EnsembleState, LanguageEnsemble,
+    LanguageMember, Member, Mixture, Running,
+};
 pub use error::InferError;
 pub use hearth_batch::PairTokens;
-pub use options::{BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent};
+pub use options::{
+    BeamSearch, DecodeOptions, EarlyStopping, Finish, Hypothesis, Sampling, Strategy, TokenEvent,
+};
 pub use prompts::{TokenSource, generate, translate};
+pub use rules::Rules;
 pub use sampling::Distribution;
 pub use score::{Score, ScoreWindow, TokenScores, score_pairs, score_text};
+pub use shared_prefix::SharedPrefix;
+pub use speculative::{Acceptance, speculate};
+pub use stop::StopStrings;
+pub use stream::TextStream;
 pub use transcribe::transcribe;

@@ -34,19 +34,27 @@ pub(crate) fn to_floats<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec
         .expect("data that was just converted to f32 is f32")
 }
 
-/// A prediction that is no distribution: NaN, or an infinite logit, or nothing possible.
+/// Why no token can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NonFinite;
+pub(crate) enum Refusal {
+    /// A prediction that is no distribution: NaN, or an infinite logit, or nothing possible.
+    NonFinite,
+    /// The rules forbid every token.
+    NothingAllowed,
+}
 
-impl NonFinite {
+impl Refusal {
     /// Names the place.
     pub(crate) fn at(self, row: usize, n_tokens: usize) -> InferError {
-        InferError::NonFinite { row, n_tokens }
+        match self {
+            Self::NonFinite => InferError::NonFinite { row, n_tokens },
+            Self::NothingAllowed => InferError::NothingAllowed { row, n_tokens },
+        }
     }
 }
 
 /// `log Σ exp(logits)`; a logit less this is a log-probability.
-pub(crate) fn log_total(logits: &[f32]) -> Result<f64, NonFinite> {
+pub(crate) fn log_total(logits: &[f32]) -> Result<f64, Refusal> {
     // `f32::max` passes over NaN, but the sum does not.
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let total: f64 = logits
@@ -57,7 +65,7 @@ pub(crate) fn log_total(logits: &[f32]) -> Result<f64, NonFinite> {
     if log_total.is_finite() {
         Ok(log_total)
     } else {
-        Err(NonFinite)
+        Err(Refusal::NonFinite)
     }
 }
 
@@ -87,10 +95,10 @@ mod tests {
     #[test]
     fn a_forbidden_token_is_no_error_but_no_number_is() {
         assert_eq!(log_total(&[0.0, f32::NEG_INFINITY]), Ok(0.0));
-        assert_eq!(log_total(&[0.0, f32::NAN]), Err(NonFinite));
-        assert_eq!(log_total(&[f32::NAN, f32::NAN]), Err(NonFinite));
-        assert_eq!(log_total(&[0.0, f32::INFINITY]), Err(NonFinite));
-        assert_eq!(log_total(&[f32::NEG_INFINITY; 2]), Err(NonFinite));
+        assert_eq!(log_total(&[0.0, f32::NAN]), Err(Refusal::NonFinite));
+        assert_eq!(log_total(&[f32::NAN, f32::NAN]), Err(Refusal::NonFinite));
+        assert_eq!(log_total(&[0.0, f32::INFINITY]), Err(Refusal::NonFinite));
+        assert_eq!(log_total(&[f32::NEG_INFINITY; 2]), Err(Refusal::NonFinite));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Prompts and sources of different lengths become one batch, and start a model.
 
-use crate::decode::{Prompts, decode};
+use crate::decode::{PromptText, Prompts, decode};
 use crate::error::{InferError, known_tokens};
 use crate::options::{DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent};
+use crate::rules::Rules;
 use burn::tensor::{Int, Tensor, backend::Backend};
 use hearth_batch::{Padded, PairTokens, Stream, derive_seed, pad_left, pad_right};
 use hearth_data::TokenId;
 use hearth_model::{Conditional, LanguageModel};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 /// A model whose source is made of tokens.
@@ -32,28 +34,45 @@ pub fn generate<B: Backend, M: LanguageModel<B>>(
     if prompts.is_empty() {
         return Ok(Vec::new());
     }
-    // Left padding: the last token of every prompt stands in the last column. Hidden, so any id will do.
-    let (tokens, n_hidden) = pad_left(prompts, 0, device);
+    // Equal prompts are read once. Left padding: the last token of every prompt stands in the last column; it is hidden, so
+    // any id will do.
+    let (distinct, rows) = distinct(prompts);
+    let (tokens, n_hidden) = pad_left(&distinct, 0, device);
     let state = model.start(&n_hidden);
-    let mut texts = decode(
-        model,
-        state,
-        Prompts { tokens, n_hidden },
-        options,
-        on_token,
-    )?;
-    for (row, (prompt, texts)) in prompts.iter().zip(&mut texts).enumerate() {
+    let texts = rows.into_iter().enumerate();
+    let texts = texts.map(|(number, row)| PromptText { row, number });
+    let prompts_read = Prompts {
+        tokens,
+        n_hidden,
+        texts: texts.collect(),
+    };
+    let mut texts = decode(model, state, prompts_read, options, on_token)?;
+    for (number, (prompt, texts)) in prompts.iter().zip(&mut texts).enumerate() {
         if let [text] = texts.as_mut_slice() {
-            go_on(model, (row, prompt), text, options, device, on_token)?;
+            go_on(model, (number, prompt), text, options, device, on_token)?;
         }
     }
     Ok(texts)
 }
 
-/// Lengthens a text that has filled the model's positions, a window at a time.
+/// Each of the rows once, and where each is found there.
+fn distinct(rows: &[Vec<TokenId>]) -> (Vec<&[TokenId]>, Vec<usize>) {
+    let (mut distinct, mut places) = (Vec::new(), HashMap::new());
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let place = *places.entry(row.as_slice()).or_insert_with(|| {
+            distinct.push(row.as_slice());
+            distinct.len() - 1
+        });
+        found.push(place);
+    }
+    (distinct, found)
+}
+
+/// Lengthens a text that has filled the model's positions, a window at a time. Rules and stop strings see the window.
 fn go_on<B: Backend, M: LanguageModel<B>>(
     model: &M,
-    (row, prompt): (usize, &[TokenId]),
+    (number, prompt): (usize, &[TokenId]),
     text: &mut Hypothesis,
     options: &DecodeOptions,
     device: &B::Device,
@@ -66,36 +85,38 @@ fn go_on<B: Backend, M: LanguageModel<B>>(
         let strategy = match &options.strategy {
             Strategy::Beam(_) => return Ok(()),
             Strategy::Greedy => Strategy::Greedy,
-            // Numbers of its own for each window, and for each row as in the first.
+            // Numbers of its own for each window.
             Strategy::Sample(sampling) => Strategy::Sample(Sampling {
                 seed: derive_seed(sampling.seed, Stream::Data, window),
-                first_stream: sampling.first_stream + row as u64,
                 ..sampling.clone()
             }),
         };
+        let n_done = text.ids.len();
+        let rules = Rules {
+            min_new_tokens: options.rules.min_new_tokens.saturating_sub(n_done),
+            prefix: options
+                .rules
+                .prefix
+                .get(n_done..)
+                .unwrap_or_default()
+                .to_vec(),
+            ..options.rules.clone()
+        };
         let options = DecodeOptions {
             strategy,
-            max_new_tokens: options.max_new_tokens - text.ids.len(),
-            eos: options.eos.clone(),
+            rules,
+            max_new_tokens: options.max_new_tokens - n_done,
+            ..options.clone()
         };
         let all = [prompt, text.ids.as_slice()].concat();
         let (tokens, n_hidden) = pad_left(&[&all[all.len() - n_kept.min(all.len())..]], 0, device);
-        let mut tell = |event| match event {
-            TokenEvent::Chosen { id, log_prob, .. } => on_token(TokenEvent::Chosen {
-                prompt: row,
-                id,
-                log_prob,
-            }),
-            event => on_token(event),
-        };
         let state = model.start(&n_hidden);
-        let more = decode(
-            model,
-            state,
-            Prompts { tokens, n_hidden },
-            &options,
-            &mut tell,
-        )?;
+        let prompts = Prompts {
+            tokens,
+            n_hidden,
+            texts: vec![PromptText { row: 0, number }],
+        };
+        let more = decode(model, state, prompts, &options, on_token)?;
         let Some(more) = more.into_iter().flatten().next() else {
             return Ok(());
         };
@@ -165,7 +186,7 @@ pub(crate) fn not_longer(
 }
 
 /// Refuses empty sequences and unknown tokens.
-fn check(
+pub(crate) fn check(
     what: &'static str,
     rows: &[impl AsRef<[TokenId]>],
     vocab: usize,

@@ -6,6 +6,7 @@ use hearth_data::TokenId;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 /// The tokens that may be drawn, with weights in proportion to their probabilities.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,24 @@ impl Distribution {
         self.entries
             .iter()
             .map(|&(id, weight)| (id, weight / self.total))
+    }
+
+    /// Of one token; 0 if it may not be drawn.
+    pub fn probability(&self, id: TokenId) -> f64 {
+        let entry = self.entries.iter().find(|entry| entry.0 == id);
+        entry.map_or(0.0, |(_, weight)| weight / self.total)
+    }
+
+    /// What this gives to tokens beyond what another distribution gives them; all of this where that is nothing.
+    pub(crate) fn less(&self, other: &Self) -> Self {
+        let taken: HashMap<TokenId, f64> = other.probabilities().collect();
+        let rest = self.probabilities().map(|(id, probability)| {
+            let taken = taken.get(&id).copied().unwrap_or(0.0);
+            (id, (probability - taken).max(0.0))
+        });
+        let rest = Self::new(rest.collect());
+        // Only rounding leads here: a token is refused only where the two differ.
+        if rest.total > 0.0 { rest } else { self.clone() }
     }
 
     /// The token at a point of the cumulative distribution.
@@ -86,8 +105,40 @@ impl Sampling {
                 }
             }
         };
-        Distribution::new(kept.into_iter().map(|id| (id, weight_of(id))).collect())
+        let mut entries: Vec<_> = kept.into_iter().map(|id| (id, weight_of(id))).collect();
+        if let Some(min_p) = self.min_p {
+            // The likeliest weighs 1.
+            entries.retain(|(_, weight)| *weight >= min_p);
+        }
+        match self.typical_p.filter(|&p| p < 1.0) {
+            Some(mass) => Distribution::new(typical(entries, mass)),
+            None => Distribution::new(entries),
+        }
     }
+}
+
+/// The tokens whose surprise is nearest to the entropy, until they have `mass` of the probability; with the last of them all
+/// that are as near.
+fn typical(entries: Vec<(TokenId, f64)>, mass: f64) -> Vec<(TokenId, f64)> {
+    let total: f64 = entries.iter().map(|(_, weight)| weight).sum();
+    let surprise = |weight: f64| -(weight / total).ln();
+    let possible = entries.into_iter().filter(|(_, weight)| *weight > 0.0);
+    let mut entries: Vec<_> = possible.collect();
+    let entropy: f64 = entries
+        .iter()
+        .map(|&(_, weight)| weight / total * surprise(weight))
+        .sum();
+    let distance = |weight: f64| (surprise(weight) - entropy).abs();
+    entries.sort_by(|(_, a), (_, b)| distance(*a).total_cmp(&distance(*b)));
+    let mut sum = 0.0;
+    let reached = entries.iter().find(|(_, weight)| {
+        sum += weight;
+        sum >= mass * total
+    });
+    if let Some(farthest) = reached.map(|&(_, weight)| distance(weight)) {
+        entries.retain(|(_, weight)| distance(*weight) <= farthest);
+    }
+    entries
 }
 
 /// How many of the first tokens it takes to reach `mass`.
@@ -139,8 +190,18 @@ impl Sampler {
 
     /// - `logits`: finite, as [`log_total`] finds
     pub(crate) fn draw(&mut self, logits: &[f32]) -> TokenId {
-        let uniform = unit(&mut self.stream);
-        self.sampling.filter(logits).pick(uniform)
+        let uniform = self.uniform();
+        self.distribution(logits).pick(uniform)
+    }
+
+    /// - `logits`: finite, as [`log_total`] finds
+    pub(crate) fn distribution(&self, logits: &[f32]) -> Distribution {
+        self.sampling.filter(logits)
+    }
+
+    /// The next number of the stream, in `[0, 1)`.
+    pub(crate) fn uniform(&mut self) -> f64 {
+        unit(&mut self.stream)
     }
 }
 
@@ -200,6 +261,27 @@ mod tests {
     }
 
     #[test]
+    fn unlikely_and_untypical_tokens_are_cut() {
+        let logits = fifteenths();
+        let cut = |min_p, typical_p| {
+            let sampling = Sampling {
+                min_p,
+                typical_p,
+                ..sampling(1.0, None, None)
+            };
+            probabilities(&logits, &sampling)
+        };
+        // The likeliest has 5/15: less than 2.5/15 is cut.
+        assert_fifteenths(&cut(Some(0.5), None), &[(0, 3.0), (2, 5.0), (4, 4.0)], 12.0);
+        // The entropy is 1.49 nats; the surprises of 1/15 to 5/15 are 2.71, 2.01, 1.61, 1.32, 1.10. Nearest first:
+        // 3/15 (0.12 away), 4/15 (0.17), 5/15 (0.39), 2/15 (0.53).
+        assert_fifteenths(&cut(None, Some(0.3)), &[(0, 3.0), (4, 4.0)], 7.0);
+        assert_fifteenths(&cut(None, Some(0.7)), &[(0, 3.0), (4, 4.0), (2, 5.0)], 12.0);
+        let all = [(0, 3.0), (4, 4.0), (2, 5.0), (3, 2.0)];
+        assert_fifteenths(&cut(None, Some(0.9)), &all, 14.0);
+    }
+
+    #[test]
     fn a_flat_distribution_keeps_enough_tokens_for_top_p() {
         let found = probabilities(&[0.0; 1000], &sampling(1.0, None, Some(0.8995)));
         assert_eq!(found.len(), 900);
@@ -235,6 +317,19 @@ mod tests {
             sampling(1.5, Some(10), None),
             sampling(1.0, None, Some(0.8)),
             sampling(0.9, Some(20), Some(0.9)),
+            Sampling {
+                min_p: Some(0.1),
+                ..sampling(1.0, None, None)
+            },
+            Sampling {
+                typical_p: Some(0.6),
+                ..sampling(1.0, None, None)
+            },
+            Sampling {
+                min_p: Some(0.05),
+                typical_p: Some(0.8),
+                ..sampling(1.2, Some(30), Some(0.95))
+            },
         ];
         for (case, sampling) in cases.iter().enumerate() {
             let expected = probabilities(&logits, sampling);

@@ -38,9 +38,8 @@ const EOS: TokenId = 2;
 
 fn options(strategy: Strategy, max_new_tokens: usize) -> DecodeOptions {
     DecodeOptions {
-        strategy,
-        max_new_tokens,
         eos: vec![EOS],
+        ..DecodeOptions::new(strategy, max_new_tokens)
     }
 }
 

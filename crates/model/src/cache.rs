@@ -3,11 +3,14 @@
 use crate::attention::KeyValue;
 use burn::tensor::{Int, Tensor, backend::Backend, s};
 
-/// Positions that single tokens are collected in before they join the rest.
+/// Positions that tokens are collected in, a few at a time, before they join the rest.
 pub(crate) const BLOCK: usize = 64;
 
+/// So many tokens at once are a few.
+const FEW: usize = 16;
+
 /// What one attention layer can still see of the past, in two parts: *settled* keys and values, which are never written again, and a
-/// pre-allocated *recent* block that single tokens are written into.
+/// pre-allocated *recent* block that tokens are written into as they come, one or a few at a time.
 ///
 /// Not every backend writes into a slice in place: burn-flex copies the whole tensor. So the tensor that is written is
 /// small, and joins the settled part when it is full: a token costs a copy of a block, and of the past only once in
@@ -49,13 +52,17 @@ impl<B: Backend> KeyValueCache<B> {
 
     /// How many positions [`append`](Self::append) will return when it is given `seq` new ones.
     pub fn n_keys(&self, seq: usize) -> usize {
-        let is_full = seq == 1 && self.n_recent == BLOCK;
-        let n_past = if is_full {
+        let n_past = if seq <= FEW && !self.has_room(seq) {
             self.n_visible()
         } else {
             self.len()
         };
         n_past + seq
+    }
+
+    /// Whether new positions fit into the recent block.
+    fn has_room(&self, seq: usize) -> bool {
+        self.n_recent + seq <= BLOCK
     }
 
     /// How many of the positions here the next query can see.
@@ -80,8 +87,8 @@ impl<B: Backend> KeyValueCache<B> {
     /// - `new`: `[batch, n_kv_heads, seq, d_head]` each
     pub fn append(&mut self, new: KeyValue<B>) -> Vec<KeyValue<B>> {
         let [_, _, seq, _] = new.key.dims();
-        if seq == 1 {
-            if self.n_recent == BLOCK {
+        if seq <= FEW {
+            if !self.has_room(seq) {
                 self.settle(None);
                 self.drop_unseen();
             }
@@ -92,7 +99,7 @@ impl<B: Backend> KeyValueCache<B> {
         self.n_seen += seq;
         let recent = self.written();
         let all = self.settled.iter().cloned().chain(recent).collect();
-        if seq > 1 {
+        if seq > FEW {
             self.drop_unseen();
         }
         all
@@ -122,9 +129,9 @@ impl<B: Backend> KeyValueCache<B> {
         }
     }
 
-    /// Writes one position into the recent block.
+    /// Writes positions into the recent block.
     fn write(&mut self, new: KeyValue<B>) {
-        let [batch, n_kv_heads, _, d_head] = new.key.dims();
+        let [batch, n_kv_heads, seq, d_head] = new.key.dims();
         let device = new.key.device();
         let block = self.recent.take().unwrap_or_else(|| {
             let empty = || Tensor::zeros([batch, n_kv_heads, BLOCK, d_head], &device);
@@ -133,12 +140,12 @@ impl<B: Backend> KeyValueCache<B> {
                 value: empty(),
             }
         });
-        let slot = s![.., .., self.n_recent..self.n_recent + 1, ..];
+        let slot = s![.., .., self.n_recent..self.n_recent + seq, ..];
         self.recent = Some(KeyValue {
             key: block.key.slice_assign(slot, new.key),
             value: block.value.slice_assign(slot, new.value),
         });
-        self.n_recent += 1;
+        self.n_recent += seq;
     }
 
     /// The written part of the recent block.

@@ -45,9 +45,8 @@ fn learn_by(recipe: &str, folder: &Path) -> ModelDirectory<NdArray> {
 
 fn greedy(max_new_tokens: usize, eos: Vec<TokenId>) -> DecodeOptions {
     DecodeOptions {
-        strategy: Strategy::Greedy,
-        max_new_tokens,
         eos,
+        ..DecodeOptions::new(Strategy::Greedy, max_new_tokens)
     }
 }
 

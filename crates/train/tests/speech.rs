@@ -66,9 +66,8 @@ fn training_tones_are_learnt_by_heart() {
         special.pad.expect("a blank"),
     );
     let options = DecodeOptions {
-        strategy: Strategy::Greedy,
-        max_new_tokens: 15,
         eos: special.eos.clone(),
+        ..DecodeOptions::new(Strategy::Greedy, 15)
     };
     let (utterances, _) = held_out_utterances(&recipe).expect("tones");
     assert!(utterances.len() > 10);

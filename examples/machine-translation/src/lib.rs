@@ -84,9 +84,8 @@ fn train_and_translate<B: AutodiffBackend>(
         pad: directory.special.pad.context("a padding token")?,
     };
     let options = DecodeOptions {
-        strategy: Strategy::Beam(BeamSearch::new(4)),
-        max_new_tokens: 40,
         eos: directory.special.eos,
+        ..DecodeOptions::new(Strategy::Beam(BeamSearch::new(4)), 40)
     };
     let (_, mut held_out) = held_out_pairs(&recipe)?;
     held_out.truncate(400);

@@ -69,13 +69,15 @@ fn train_and_write<B: AutodiffBackend>(
         bail!("a gpt recipe trains a gpt");
     };
     let options = DecodeOptions {
-        strategy: Strategy::Sample(Sampling {
-            temperature: 0.8,
-            top_k: Some(20),
-            ..Sampling::new(7)
-        }),
-        max_new_tokens: 300,
         eos: directory.special.eos,
+        ..DecodeOptions::new(
+            Strategy::Sample(Sampling {
+                temperature: 0.8,
+                top_k: Some(20),
+                ..Sampling::new(7)
+            }),
+            300,
+        )
     };
     let prompt = "Quid ";
     let ids = tokenizer.encode_plain(prompt)?;

@@ -1,132 +1,269 @@
 //! `generate`: go on from a prompt.
 
-use super::loaded::{Loaded, Writer, open};
+use super::decoding::{rules, strategy};
+use super::loaded::{Loaded, Writer, open, open_all, writer};
 use crate::Context;
-use crate::arguments::{Decoding, Generate};
+use crate::arguments::Generate;
+use crate::console::Console;
 use crate::error::CliError;
-use crate::platform::Platform;
-use crate::stream::TextStream;
+use crate::interrupt::Interrupt;
+use crate::platform::{Inference, Platform};
+use burn::tensor::backend::Backend;
 use hearth_data::{TokenId, read_text};
 use hearth_infer::{
-    BeamSearch, DecodeOptions, Finish, Hypothesis, Sampling, Strategy, TokenEvent, generate,
-    translate,
+    Acceptance, DecodeOptions, Finish, Hypothesis, Sampling, StopStrings, Strategy, TextStream,
+    TokenEvent, generate, speculate, translate,
 };
 use serde_json::json;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
-    let prompts = prompts(options, &loaded)?;
+    let loaded = open_all(&options.models.paths, context)?;
+    let (first, writer) = (&loaded[0], writer(&loaded, &options.models, "generate")?);
+    let prompts = prompts(options, first, matches!(writer, Writer::Language(_)))?;
+    let draft = match &options.draft {
+        Some(path) => Some(open(path, context)?),
+        None => None,
+    };
+    let (rules, stop) = rules(&options.decoding.rules, first)?;
     let decode = DecodeOptions {
-        strategy: strategy(&options.decoding, context.seed, options.samples)?,
-        max_new_tokens: options.max_new_tokens,
-        eos: loaded.end_tokens(options.decoding.ignore_eos),
+        rules,
+        eos: first.end_tokens(options.decoding.ignore_eos),
+        stop,
+        ..DecodeOptions::new(
+            strategy(&options.decoding, context.seed, options.samples)?,
+            options.max_new_tokens,
+        )
     };
-    let beam = matches!(decode.strategy, Strategy::Beam(_));
+    let is_beam = matches!(decode.strategy, Strategy::Beam(_));
     // A beam search gives its n best; otherwise each sample is a prompt of its own, with its own random numbers.
-    let n_copies = if beam { 1 } else { options.samples };
-    let rows: Vec<Vec<TokenId>> = prompts
-        .iter()
-        .flat_map(|prompt| std::iter::repeat_n(prompt.clone(), n_copies))
+    let n_copies = if is_beam { 1 } else { options.samples };
+    let prompts = prompts.into_iter();
+    let prompts: Vec<Prompt> = prompts
+        .flat_map(|prompt| std::iter::repeat_n(prompt, n_copies))
         .collect();
+    let rows: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| prompt.ids.clone()).collect();
 
-    let console = context.console;
-    let streams = rows.len() == 1 && !beam && !console.json;
-    // A gpt goes on with its prompt, which is shown with the text; an encoder-decoder answers it.
-    let (echo, behind) = match loaded.writer("generate")? {
-        Writer::Gpt(_) | Writer::RnnLm(_) => {
-            (options.prompt.as_deref().unwrap_or_default(), &*rows[0])
+    let interrupt = Interrupt::catch()?;
+    let mut live = Live {
+        console: context.console,
+        stream: match first.writes() {
+            Some(tokenizer) if rows.len() == 1 && !is_beam && !context.console.json => {
+                let stop = decode.stop.as_ref().map_or(&[][..], StopStrings::strings);
+                Some(TextStream::new(tokenizer, &prompts[0].behind, stop))
+            }
+            _ => None,
+        },
+        unsaid: prompts[0].echo.clone(),
+        end: decode.eos.clone(),
+        trouble: None,
+        first: None,
+        began: Instant::now(),
+    };
+    let mut acceptance = None;
+    let written = match (&writer, &draft) {
+        (Writer::Language(model), None) => {
+            let mut show = |event| live.show(event, &interrupt);
+            generate(model, &rows, &decode, &context.device, &mut show)?
         }
-        Writer::Transformer(..) | Writer::RnnSeq2Seq(..) => ("", &[][..]),
+        (Writer::Language(model), Some(draft)) => {
+            first.check_like(draft)?;
+            let Writer::Language(small) = draft.writer("generate --draft")? else {
+                return Err(draft.wrong_model("generate --draft", "a language model"));
+            };
+            let models = (model, &small, options.draft_tokens);
+            let (written, found) = speculate_all(models, &rows, &decode, context, &mut |event| {
+                live.show(event, &interrupt)
+            })?;
+            acceptance = Some(found);
+            written
+        }
+        (Writer::Conditional(model, special), None) => {
+            let mut show = |event| live.show(event, &interrupt);
+            translate(model, &rows, *special, &decode, &context.device, &mut show)?
+        }
+        (Writer::Conditional(..), Some(_)) => {
+            return Err(first.wrong_model("generate --draft", "a language model"));
+        }
     };
-    let mut live = match loaded.writes() {
-        Some(tokenizer) if streams => Some(TextStream::new(tokenizer, behind)),
-        _ => None,
+    let timing = Timing {
+        whole: live.began.elapsed(),
+        first: live.first,
+        n_read: rows.iter().map(Vec::len).sum(),
+        n_new: written.iter().flatten().map(|text| text.ids.len()).sum(),
+        n_texts: written.len(),
     };
-    // Said with the first token: until then the request may be refused.
-    let mut unsaid = echo;
-    let mut trouble = None;
-    let end = decode.eos.clone();
-    let began = Instant::now();
-    let mut show = |event: TokenEvent| {
-        let (TokenEvent::Chosen { id, .. }, Some(live)) = (event, live.as_mut()) else {
-            return ControlFlow::Continue(());
+    if !live.finish()? {
+        for (prompt, texts) in prompts.iter().zip(&written) {
+            for text in texts {
+                report(first, prompt, text, decode.stop.as_ref(), context)?;
+            }
+        }
+    }
+    context.console.say(timing.line());
+    if let Some(acceptance) = acceptance {
+        context.console.say(format!(
+            "{} of {} drafted tokens accepted ({:.0} %), {} passes of the large model",
+            acceptance.n_accepted,
+            acceptance.n_drafted,
+            100.0 * acceptance.rate(),
+            acceptance.n_passes
+        ));
+    }
+    interrupt.check()
+}
+
+/// What to go on from.
+#[derive(Debug, Clone)]
+struct Prompt {
+    ids: Vec<TokenId>,
+    /// What is shown in front of the text: a language model goes on with its prompt, an encoder-decoder answers it.
+    echo: String,
+    /// The tokens that the text stands behind.
+    behind: Vec<TokenId>,
+}
+
+/// One text behind each prompt, one after the other, with the help of a smaller model.
+fn speculate_all<P: Platform, M, D>(
+    (model, draft, n_draft): (&M, &D, usize),
+    rows: &[Vec<TokenId>],
+    options: &DecodeOptions,
+    context: &Context<P>,
+    show: &mut dyn FnMut(TokenEvent) -> ControlFlow<()>,
+) -> Result<(Vec<Vec<Hypothesis>>, Acceptance), CliError>
+where
+    M: hearth_model::LanguageModel<Inference<P>>,
+    D: hearth_model::LanguageModel<Inference<P>>,
+{
+    let (mut written, mut all) = (Vec::with_capacity(rows.len()), Acceptance::default());
+    for (row, number) in rows.iter().zip(0..) {
+        let strategy = match &options.strategy {
+            Strategy::Sample(sampling) => Strategy::Sample(Sampling {
+                first_stream: sampling.first_stream + number,
+                ..sampling.clone()
+            }),
+            other => other.clone(),
         };
-        if end.contains(&id) {
-            return ControlFlow::Continue(());
+        let options = DecodeOptions {
+            strategy,
+            ..options.clone()
+        };
+        let models = (model, draft);
+        let (text, found) = speculate(models, row, n_draft, &options, &context.device, show)?;
+        all += found;
+        let is_stopped = text.finish == Finish::Stopped;
+        written.push(vec![text]);
+        if is_stopped {
+            break;
         }
-        let opening = std::mem::take(&mut unsaid);
-        match live
-            .push(id)
-            .map_err(CliError::from)
-            .and_then(|piece| console.write(&format!("{opening}{piece}")))
+    }
+    Ok((written, all))
+}
+
+/// A single text is shown as it is written.
+struct Live<'a> {
+    console: Console,
+    stream: Option<TextStream<'a>>,
+    /// Said with the first token: until then the request may be refused.
+    unsaid: String,
+    end: Vec<TokenId>,
+    trouble: Option<CliError>,
+    began: Instant,
+    /// How long the first token took.
+    first: Option<Duration>,
+}
+
+impl Live<'_> {
+    fn show(&mut self, event: TokenEvent, interrupt: &Interrupt) -> ControlFlow<()> {
+        self.first.get_or_insert_with(|| self.began.elapsed());
+        if let (TokenEvent::Chosen { id, .. }, Some(stream)) = (event, &mut self.stream)
+            && !self.end.contains(&id)
         {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                trouble = Some(error);
-                ControlFlow::Break(())
+            let opening = std::mem::take(&mut self.unsaid);
+            let shown = stream
+                .push(id)
+                .map_err(CliError::from)
+                .and_then(|piece| self.console.write(&format!("{opening}{piece}")));
+            if let Err(error) = shown {
+                self.trouble = Some(error);
+                return ControlFlow::Break(());
             }
         }
-    };
-    let written = match loaded.writer("generate")? {
-        Writer::Gpt(gpt) => generate(gpt, &rows, &decode, &context.device, &mut show)?,
-        Writer::RnnLm(rnn) => generate(rnn, &rows, &decode, &context.device, &mut show)?,
-        Writer::Transformer(model, special) => {
-            translate(model, &rows, special, &decode, &context.device, &mut show)?
-        }
-        Writer::RnnSeq2Seq(model, special) => {
-            translate(model, &rows, special, &decode, &context.device, &mut show)?
-        }
-    };
-    if let Some(error) = trouble {
-        return Err(error);
+        interrupt.flow()
     }
-    let seconds = began.elapsed().as_secs_f64();
-    match live {
-        Some(live) => console.write(&format!("{unsaid}{}\n", live.finish()?))?,
-        None => {
-            for (prompt, texts) in rows.iter().zip(&written) {
-                for text in texts {
-                    report(&loaded, echo, prompt, text, context)?;
-                }
+
+    /// Shows what was held back; whether there is nothing left to show.
+    fn finish(self) -> Result<bool, CliError> {
+        match (self.trouble, self.stream) {
+            (Some(error), _) => Err(error),
+            (None, Some(stream)) => {
+                let rest = stream.finish()?;
+                self.console.write(&format!("{}{rest}\n", self.unsaid))?;
+                Ok(true)
             }
+            (None, None) => Ok(false),
         }
     }
-    let n_new: usize = written.iter().flatten().map(|text| text.ids.len()).sum();
-    console.say(format!(
-        "{n_new} tokens in {seconds:.2} s, {:.0} tokens/s",
-        n_new as f64 / seconds.max(1e-9)
-    ));
-    Ok(())
+}
+
+/// How long reading and writing took.
+struct Timing {
+    whole: Duration,
+    first: Option<Duration>,
+    n_read: usize,
+    n_new: usize,
+    n_texts: usize,
+}
+
+impl Timing {
+    fn line(&self) -> String {
+        let seconds = self.whole.as_secs_f64();
+        let rate = |n: usize, seconds: f64| n as f64 / seconds.max(1e-9);
+        let first = self.first.unwrap_or(self.whole).as_secs_f64();
+        // The first token of each text comes of reading.
+        let n_later = self.n_new.saturating_sub(self.n_texts);
+        format!(
+            "read {} tokens at {:.0} tokens/s, wrote {} at {:.0} tokens/s, in {seconds:.2} s",
+            self.n_read,
+            rate(self.n_read, first),
+            self.n_new,
+            rate(n_later, seconds - first),
+        )
+    }
 }
 
 fn report<P: Platform>(
-    loaded: &Loaded<crate::platform::Inference<P>>,
-    echo: &str,
-    prompt: &[TokenId],
+    loaded: &Loaded<Inference<P>>,
+    prompt: &Prompt,
     text: &Hypothesis,
+    stop: Option<&StopStrings>,
     context: &Context<P>,
 ) -> Result<(), CliError> {
     let decoded = match loaded.writes() {
         Some(tokenizer) => Some(tokenizer.decode(&text.ids)?),
         None => None,
     };
+    let decoded = decoded
+        .as_deref()
+        .map(|text| stop.map_or(text, |stop| stop.cut(text)));
     let finish = match text.finish {
         Finish::Eos => "eos",
+        Finish::StopString => "stop",
         Finish::Length => "length",
         Finish::Context => "context",
         Finish::Stopped => "stopped",
     };
     let result = json!({
         "text": decoded,
-        "prompt_ids": prompt,
+        "prompt_ids": prompt.ids,
         "ids": text.ids,
         "score": text.score,
+        "log_probs": text.log_probs,
         "finish": finish,
     });
     let shown = match decoded {
-        Some(decoded) => format!("{echo}{decoded}"),
+        Some(decoded) => format!("{}{decoded}", prompt.echo),
         None => text
             .ids
             .iter()
@@ -137,56 +274,48 @@ fn report<P: Platform>(
     context.console.result(&result, shown)
 }
 
-fn strategy(options: &Decoding, seed: Option<u64>, samples: usize) -> Result<Strategy, CliError> {
-    if options.greedy {
-        return Ok(Strategy::Greedy);
-    }
-    if let Some(width) = options.beam {
-        if samples > width {
-            return Err(CliError::Usage(format!(
-                "--samples is {samples}, expected at most {width} from --beam {width}"
-            )));
-        }
-        return Ok(Strategy::Beam(BeamSearch {
-            width,
-            length_penalty: options.length_penalty,
-            n_best: samples,
-        }));
-    }
-    Ok(Strategy::Sample(Sampling {
-        temperature: options.temperature.unwrap_or(1.0),
-        top_k: options.top_k,
-        top_p: options.top_p,
-        ..Sampling::new(seed.unwrap_or(0))
-    }))
-}
-
-fn prompts<B: burn::tensor::backend::Backend>(
+fn prompts<B: Backend>(
     options: &Generate,
     loaded: &Loaded<B>,
-) -> Result<Vec<Vec<TokenId>>, CliError> {
+    goes_on: bool,
+) -> Result<Vec<Prompt>, CliError> {
     if !options.prompt_ids.is_empty() {
-        return options
-            .prompt_ids
-            .iter()
-            .map(|ids| parse_ids(ids))
-            .collect();
+        let ids = options.prompt_ids.iter().map(|ids| parse_ids(ids));
+        let prompt = |ids: Result<Vec<TokenId>, _>| {
+            let ids = ids?;
+            let (echo, behind) = (
+                String::new(),
+                if goes_on { ids.clone() } else { Vec::new() },
+            );
+            Ok(Prompt { ids, echo, behind })
+        };
+        return ids.map(prompt).collect();
     }
-    let text = match (&options.prompt, &options.prompt_file) {
-        (Some(text), _) => text.clone(),
-        (None, Some(path)) => read_text(path)?,
-        (None, None) => {
-            let message =
-                "generate needs a prompt: --prompt TEXT, --prompt-file FILE or --prompt-ids 1,2,3";
-            return Err(CliError::Usage(message.to_owned()));
-        }
+    let texts = match &options.prompt_file {
+        Some(path) => vec![read_text(path)?],
+        None => options.prompt.clone(),
     };
+    if texts.is_empty() {
+        let message =
+            "generate needs a prompt: --prompt TEXT, --prompt-file FILE or --prompt-ids 1,2,3";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     let tokenizer = loaded.tokenizer("give the prompt as --prompt-ids")?;
-    let ids = match loaded.writer("generate")? {
-        Writer::Gpt(_) | Writer::RnnLm(_) => tokenizer.encode_plain(&text)?,
-        Writer::Transformer(..) | Writer::RnnSeq2Seq(..) => tokenizer.encode(&text)?,
+    let from_file = options.prompt_file.is_some();
+    let prompt = |text: String| {
+        Ok(if goes_on {
+            let ids = tokenizer.encode_plain(&text)?;
+            let behind = ids.clone();
+            // A file is not repeated.
+            let echo = if from_file { String::new() } else { text };
+            Prompt { ids, echo, behind }
+        } else {
+            let (ids, echo) = (tokenizer.encode(&text)?, String::new());
+            let behind = Vec::new();
+            Prompt { ids, echo, behind }
+        })
     };
-    Ok(vec![ids])
+    texts.into_iter().map(prompt).collect()
 }
 
 fn parse_ids(text: &str) -> Result<Vec<TokenId>, CliError> {

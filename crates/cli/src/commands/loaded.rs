@@ -1,13 +1,14 @@
 //! A model directory as commands use it: opened, and asked for what a command needs of it.
 
 use crate::Context;
+use crate::arguments::Models;
 use crate::error::CliError;
 use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use hearth_data::{FilterbankConfig, TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
-use hearth_infer::PairTokens;
-use hearth_model::{Gpt, RnnLm, RnnSeq2Seq, SpeechToText, Transformer};
+use hearth_infer::{ConditionalEnsemble, LanguageEnsemble, PairTokens};
+use hearth_model::SpeechToText;
 use std::path::{Path, PathBuf};
 
 /// A model and where it came from.
@@ -16,12 +17,57 @@ pub(crate) struct Loaded<B: Backend> {
     path: PathBuf,
 }
 
-/// The kinds of model that write text.
+/// Models that write text: one, or several as one.
 pub(crate) enum Writer<'a, B: Backend> {
-    Gpt(&'a Gpt<B>),
-    RnnLm(&'a RnnLm<B>),
-    Transformer(&'a Transformer<B>, PairTokens),
-    RnnSeq2Seq(&'a RnnSeq2Seq<B>, PairTokens),
+    Language(LanguageEnsemble<'a, B>),
+    Conditional(ConditionalEnsemble<'a, B>, PairTokens),
+}
+
+/// What is to write: all models of `loaded`, the first of which has the tokenizers and the special tokens.
+pub(crate) fn writer<'a, B: Backend>(
+    loaded: &'a [Loaded<B>],
+    options: &Models,
+    command: &'static str,
+) -> Result<Writer<'a, B>, CliError> {
+    let (first, others) = loaded.split_first().expect("a model is required");
+    let (n, n_weights) = (loaded.len(), options.weights.len());
+    if n_weights > 0 && n_weights != n {
+        return Err(CliError::Usage(format!(
+            "--weights has {n_weights} numbers, expected one for each of the {n} models"
+        )));
+    }
+    // Beside 1 of the first.
+    let weight = |i: usize| match options.weights.as_slice() {
+        [] => 1.0,
+        weights => weights[i] / weights[0],
+    };
+    let mut writer = first.writer(command)?;
+    for (other, i) in others.iter().zip(1..) {
+        first.check_like(other)?;
+        writer = match (writer, &other.directory.model) {
+            (Writer::Language(all), Model::Gpt(gpt)) => Writer::Language(all.and(gpt, weight(i))?),
+            (Writer::Language(all), Model::RnnLm(rnn)) => {
+                Writer::Language(all.and(rnn, weight(i))?)
+            }
+            (Writer::Conditional(all, special), Model::Transformer(model)) => {
+                Writer::Conditional(all.and(model, weight(i))?, special)
+            }
+            (Writer::Conditional(all, special), Model::RnnSeq2Seq(model)) => {
+                Writer::Conditional(all.and(model, weight(i))?, special)
+            }
+            (Writer::Language(_), _) => {
+                return Err(other.wrong_model(command, "a language model, as the first is"));
+            }
+            (Writer::Conditional(..), _) => {
+                return Err(other.wrong_model(command, "an encoder-decoder, as the first is"));
+            }
+        };
+    }
+    let mixture = options.mixture.into();
+    Ok(match writer {
+        Writer::Language(all) => Writer::Language(all.averaging(mixture)),
+        Writer::Conditional(all, special) => Writer::Conditional(all.averaging(mixture), special),
+    })
 }
 
 impl<B: Backend> Loaded<B> {
@@ -29,13 +75,52 @@ impl<B: Backend> Loaded<B> {
         &self.path
     }
 
+    /// Refuses a model whose tokens mean something else.
+    pub(crate) fn check_like(&self, other: &Self) -> Result<(), CliError> {
+        let (ours, theirs) = (&self.directory, &other.directory);
+        let alike = |a: &Option<Tokenizer>, b: &Option<Tokenizer>| match (a, b) {
+            (Some(a), Some(b)) => {
+                a.vocab() == b.vocab()
+                    && (0..a.vocab() as TokenId).all(|id| a.token(id) == b.token(id))
+            }
+            // Then token ids are all there is.
+            _ => a.is_none() && b.is_none(),
+        };
+        let start = |directory: &ModelDirectory<B>| {
+            let special = &directory.special;
+            (special.decoder_start.or(special.bos), special.pad)
+        };
+        let what = if !alike(&ours.tokenizer, &theirs.tokenizer) {
+            "tokenizers"
+        } else if !alike(&ours.target_tokenizer, &theirs.target_tokenizer) {
+            "tokenizers of what is written"
+        } else if ours.special.eos != theirs.special.eos {
+            "end tokens"
+        } else if start(ours) != start(theirs) {
+            "start and padding tokens"
+        } else {
+            return Ok(());
+        };
+        Err(CliError::Unlike {
+            path: other.path.clone(),
+            first: self.path.clone(),
+            what,
+        })
+    }
+
     /// The model as one that writes text.
     pub(crate) fn writer(&self, command: &'static str) -> Result<Writer<'_, B>, CliError> {
         match &self.directory.model {
-            Model::Gpt(gpt) => Ok(Writer::Gpt(gpt)),
-            Model::RnnLm(rnn) => Ok(Writer::RnnLm(rnn)),
-            Model::Transformer(model) => Ok(Writer::Transformer(model, self.source_tokens()?)),
-            Model::RnnSeq2Seq(model) => Ok(Writer::RnnSeq2Seq(model, self.source_tokens()?)),
+            Model::Gpt(gpt) => Ok(Writer::Language(LanguageEnsemble::of(gpt))),
+            Model::RnnLm(rnn) => Ok(Writer::Language(LanguageEnsemble::of(rnn))),
+            Model::Transformer(model) => {
+                let special = self.source_tokens()?;
+                Ok(Writer::Conditional(ConditionalEnsemble::of(model), special))
+            }
+            Model::RnnSeq2Seq(model) => {
+                let special = self.source_tokens()?;
+                Ok(Writer::Conditional(ConditionalEnsemble::of(model), special))
+            }
             Model::EncoderDecoder(_) | Model::SpeechToText(_) | Model::Bert(_) | Model::Vit(_) => {
                 Err(self.wrong_model(command, "a model that writes behind tokens"))
             }
@@ -144,4 +229,12 @@ pub(crate) fn open<P: Platform>(
         directory,
         path: path.to_owned(),
     })
+}
+
+/// The models at several paths.
+pub(crate) fn open_all<P: Platform>(
+    paths: &[PathBuf],
+    context: &Context<P>,
+) -> Result<Vec<Loaded<Inference<P>>>, CliError> {
+    paths.iter().map(|path| open(path, context)).collect()
 }

@@ -100,14 +100,13 @@ fn translate_all<P: Platform>(
     pairs: &[Pair],
     context: &Context<P>,
 ) -> Result<Vec<String>, CliError> {
-    let Writer::Transformer(model, special) = loaded.writer("quickstart")? else {
+    let Writer::Conditional(model, special) = loaded.writer("quickstart")? else {
         unreachable!("the recipe makes a transformer");
     };
     let tokenizer = loaded.tokenizer("quickstart reads text")?;
     let options = DecodeOptions {
-        strategy: Strategy::Greedy,
-        max_new_tokens: 60,
         eos: loaded.end_tokens(false),
+        ..DecodeOptions::new(Strategy::Greedy, 60)
     };
     let mut progress = Progress::new(context.console, pairs.len() as u64);
     let mut written = Vec::with_capacity(pairs.len());
@@ -115,7 +114,7 @@ fn translate_all<P: Platform>(
         let sources: Vec<&str> = batch.iter().map(|pair| pair.source.as_str()).collect();
         let sources = tokenizer.encode_all(&sources)?;
         let go_on = &mut |_| ControlFlow::Continue(());
-        for texts in translate(model, &sources, special, &options, &context.device, go_on)? {
+        for texts in translate(&model, &sources, special, &options, &context.device, go_on)? {
             let ids = texts.first().map_or(&[][..], |text| &text.ids);
             written.push(tokenizer.decode(ids)?);
         }

@@ -1,6 +1,6 @@
 //! `score`: how likely a text is.
 
-use super::loaded::{Loaded, Writer, open};
+use super::loaded::{Loaded, Writer, open_all, writer};
 use super::translate::{at_line, input_name, read_input};
 use crate::Context;
 use crate::arguments::Score as Options;
@@ -19,17 +19,13 @@ use serde_json::json;
 const BATCH: usize = 16;
 
 pub(crate) fn run<P: Platform>(options: &Options, context: &Context<P>) -> Result<(), CliError> {
-    let loaded: Loaded<Inference<P>> = open(&options.model, context)?;
-    let tokenizer = loaded.tokenizer("score reads text")?;
+    let loaded = open_all(&options.models.paths, context)?;
+    let tokenizer = loaded[0].tokenizer("score reads text")?;
     let text = read_input(options.input.as_deref())?;
-    match loaded.writer("score")? {
-        Writer::Gpt(gpt) => text_score(gpt, tokenizer, &text, options, context),
-        Writer::RnnLm(rnn) => text_score(rnn, tokenizer, &text, options, context),
-        Writer::Transformer(model, special) => {
-            pair_scores((model, special), &loaded, &text, options, context)
-        }
-        Writer::RnnSeq2Seq(model, special) => {
-            pair_scores((model, special), &loaded, &text, options, context)
+    match writer(&loaded, &options.models, "score")? {
+        Writer::Language(model) => text_score(&model, tokenizer, &text, options, context),
+        Writer::Conditional(model, special) => {
+            pair_scores((&model, special), &loaded[0], &text, options, context)
         }
     }
 }
@@ -55,7 +51,13 @@ fn text_score<P: Platform, M: LanguageModel<Inference<P>>>(
         context: size,
         stride,
     };
-    let scores = score_text(model, &ids, window, BATCH, &context.device)?;
+    // An ensemble holds the predictions of a whole window at once.
+    let batch = if options.models.paths.len() > 1 {
+        1
+    } else {
+        BATCH
+    };
+    let scores = score_text(model, &ids, window, batch, &context.device)?;
     if options.per_token {
         per_token(context.console, tokenizer, &ids[1..], &scores, None)?;
     }

@@ -1,5 +1,6 @@
 //! `transcribe`: a recording in, a line of text out.
 
+use super::decoding::{rules, search};
 use super::loaded::open;
 use crate::Context;
 use crate::arguments::Transcribe;
@@ -8,7 +9,7 @@ use crate::platform::Platform;
 use crate::progress::Progress;
 use hearth_batch::pad_frames;
 use hearth_data::read_wav;
-use hearth_infer::{BeamSearch, DecodeOptions, Strategy, transcribe};
+use hearth_infer::{DecodeOptions, transcribe};
 use hearth_model::Autoregressive;
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -18,17 +19,15 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
     let (model, start) = loaded.speech("transcribe")?;
     let tokenizer = loaded.tokenizer("transcribe writes text")?;
     let features = loaded.features(model.n_mels());
-    let strategy = match options.beam {
-        1 => Strategy::Greedy,
-        width => Strategy::Beam(BeamSearch {
-            length_penalty: options.length_penalty,
-            ..BeamSearch::new(width)
-        }),
-    };
+    let (rules, stop) = rules(&options.rules, &loaded)?;
     let decode = DecodeOptions {
-        strategy,
-        max_new_tokens: options.max_new_tokens.unwrap_or(model.max_positions()),
+        rules,
         eos: loaded.end_tokens(false),
+        stop,
+        ..DecodeOptions::new(
+            search(options.beam, 1, &options.search)?,
+            options.max_new_tokens.unwrap_or(model.max_positions()),
+        )
     };
     let n_recordings = options.recordings.len();
     let mut progress = Progress::new(context.console, n_recordings as u64);
@@ -52,6 +51,7 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
         let best = written.into_iter().flatten().next();
         let (ids, score) = best.map_or((Vec::new(), 0.0), |best| (best.ids, best.score));
         let text = tokenizer.decode(&ids)?;
+        let text = decode.stop.as_ref().map_or(&*text, |stop| stop.cut(&text));
         let text = text.trim();
         let shown = match n_recordings {
             1 => text.to_owned(),

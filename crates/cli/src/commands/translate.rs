@@ -1,20 +1,19 @@
 //! `translate`: a line in, a line out.
 
-use super::loaded::{Loaded, Writer, open};
+use super::decoding::{rules, search};
+use super::loaded::{Loaded, Writer, open_all, writer};
 use crate::Context;
 use crate::arguments::Translate;
 use crate::console::Console;
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
 use crate::platform::{Inference, Platform};
 use crate::progress::{Progress, readable};
 use hearth_data::read_text;
-use hearth_infer::{
-    BeamSearch, DecodeOptions, InferError, PairTokens, Strategy, TokenSource, translate,
-};
+use hearth_infer::{DecodeOptions, InferError, PairTokens, TokenSource, translate};
 use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,13 +21,10 @@ use std::time::{Duration, Instant};
 const MAX_NEW_TOKENS: usize = 1024;
 
 pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
-    match loaded.writer("translate")? {
-        Writer::Transformer(model, special) => lines(model, special, &loaded, options, context),
-        Writer::RnnSeq2Seq(model, special) => lines(model, special, &loaded, options, context),
-        Writer::Gpt(_) | Writer::RnnLm(_) => {
-            Err(loaded.wrong_model("translate", "an encoder-decoder"))
-        }
+    let loaded = open_all(&options.models.paths, context)?;
+    match writer(&loaded, &options.models, "translate")? {
+        Writer::Conditional(model, special) => lines(&model, special, &loaded[0], options, context),
+        Writer::Language(_) => Err(loaded[0].wrong_model("translate", "an encoder-decoder")),
     }
 }
 
@@ -41,24 +37,23 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
 ) -> Result<(), CliError> {
     let tokenizer = loaded.tokenizer("translate reads text")?;
     let target_tokenizer = loaded.target_tokenizer("translate writes text")?;
-    let strategy = match options.beam {
-        1 => Strategy::Greedy,
-        width => Strategy::Beam(BeamSearch {
-            length_penalty: options.length_penalty,
-            ..BeamSearch::new(width)
-        }),
-    };
+    let (rules, stop) = rules(&options.rules, loaded)?;
     let decode = DecodeOptions {
-        strategy,
-        max_new_tokens: options
-            .max_new_tokens
-            .unwrap_or(model.max_positions().min(MAX_NEW_TOKENS)),
+        rules,
         eos: loaded.end_tokens(false),
+        stop,
+        ..DecodeOptions::new(
+            search(options.beam, options.n_best, &options.search)?,
+            options
+                .max_new_tokens
+                .unwrap_or(model.max_positions().min(MAX_NEW_TOKENS)),
+        )
     };
     let text = read_input(options.input.as_deref())?;
     let lines: Vec<&str> = text.lines().collect();
     let mut output = Output::open(options.output.as_deref(), context.console)?;
     let mut progress = Progress::new(context.console, lines.len() as u64);
+    let interrupt = Interrupt::catch()?;
     let began = Instant::now();
     let mut done = 0;
     for batch in lines.chunks(options.batch_size) {
@@ -68,24 +63,35 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
             .collect();
         let sources: Vec<&str> = filled.iter().map(|&i| batch[i].trim()).collect();
         let sources = tokenizer.encode_all(&sources)?;
-        let go_on = &mut |_| ControlFlow::Continue(());
+        let go_on = &mut |_| interrupt.flow();
         let written = translate(model, &sources, special, &decode, &context.device, go_on)
             .map_err(|error| {
                 let line_of = |row: usize| done + filled.get(row).copied().unwrap_or(row) + 1;
                 at_line(error, options.input.as_deref(), line_of)
             })?;
+        if interrupt.flow().is_break() {
+            break;
+        }
         let mut written = written.into_iter();
         for i in 0..batch.len() {
-            let best = filled.contains(&i).then(|| written.next()).flatten();
-            match best.and_then(|texts| texts.into_iter().next()) {
-                Some(text) => {
-                    let decoded = target_tokenizer.decode(&text.ids)?;
-                    output.line(
-                        &json!({ "text": decoded, "ids": text.ids, "score": text.score }),
-                        &decoded,
-                    )?;
-                }
-                None => output.line(&json!({ "text": "", "ids": [], "score": 0.0 }), "")?,
+            let texts = filled.contains(&i).then(|| written.next()).flatten();
+            let texts = texts.unwrap_or_default();
+            if texts.is_empty() {
+                output.line(&json!({ "text": "", "ids": [], "score": 0.0 }), "")?;
+            }
+            for text in texts {
+                let decoded = target_tokenizer.decode(&text.ids)?;
+                let decoded = decode
+                    .stop
+                    .as_ref()
+                    .map_or(&*decoded, |stop| stop.cut(&decoded));
+                let result = json!({
+                    "text": decoded,
+                    "ids": text.ids,
+                    "score": text.score,
+                    "log_probs": text.log_probs,
+                });
+                output.line(&result, decoded)?;
             }
         }
         done += batch.len();
@@ -96,7 +102,13 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
         });
     }
     progress.finish();
-    output.finish()
+    output.finish()?;
+    if done < lines.len() {
+        context
+            .console
+            .say(format!("{done} of {} lines are translated", lines.len()));
+    }
+    interrupt.check()
 }
 
 /// The error with the line of the input it is about.

@@ -4,7 +4,9 @@ use crate::subjects::{Subject, laws};
 use crate::support::{Markov, assert_same, ids, on_both_backends, options};
 use burn::tensor::backend::Backend;
 use hearth_data::TokenId;
-use hearth_infer::{BeamSearch, Hypothesis, InferError, Sampling, Strategy};
+use hearth_infer::{
+    BeamSearch, DecodeOptions, EarlyStopping, Hypothesis, InferError, Rules, Sampling, Strategy,
+};
 
 laws! {
     every model:
@@ -15,6 +17,8 @@ laws! {
 
 on_both_backends!(
     a_wide_beam_finds_what_exhaustive_search_finds,
+    groups_are_searches_of_their_own_until_they_are_kept_apart,
+    a_search_obeys_the_rules,
     greedy_takes_the_lowest_id_of_equals,
     a_prediction_that_is_no_number_is_an_error,
 );
@@ -68,10 +72,10 @@ fn the_same_seed_writes_the_same_text<B: Backend, S: Subject<B>>(subject: fn(u64
 }
 
 const TOY_VOCAB: usize = 5;
-const TOY_LENGTH: usize = 5;
+const TOY_LENGTH: usize = 6;
 const TOY_EOS: TokenId = 0;
 
-/// Every text of up to five tokens, best first.
+/// Every text of up to six tokens, best first.
 fn exhaustive<B: Backend>(model: &Markov<B>, length_penalty: f64) -> Vec<(Vec<TokenId>, f64)> {
     // The log-probabilities behind any two tokens, asked of the model itself.
     let greedy = |last: [TokenId; 2]| -> Vec<f64> {
@@ -124,13 +128,19 @@ fn exhaustive<B: Backend>(model: &Markov<B>, length_penalty: f64) -> Vec<(Vec<To
 }
 
 fn a_wide_beam_finds_what_exhaustive_search_finds<B: Backend>() {
-    for (seed, length_penalty) in [(1, 0.0), (2, 1.0), (3, 2.0), (4, 1.0), (5, 0.0), (6, 2.0)] {
+    use EarlyStopping::{Never, No, Yes};
+    let stops = [No, Never, Yes];
+    let penalties = [0.0, 1.0, 2.0, 0.5, -0.5, 1.5];
+    for ((seed, length_penalty), early_stopping) in
+        (1..).zip(penalties).zip(stops.into_iter().cycle())
+    {
         let model = Markov::<B>::random(TOY_VOCAB, seed);
         let expected = exhaustive(&model, length_penalty);
         let beam = BeamSearch {
-            width: expected.len(),
             length_penalty,
+            early_stopping,
             n_best: 10,
+            ..BeamSearch::new(expected.len())
         };
         let options = options(Strategy::Beam(beam), TOY_LENGTH, &[TOY_EOS]);
         let found = model.write(&[1, 2], &options).expect("ten texts");
@@ -140,6 +150,80 @@ fn a_wide_beam_finds_what_exhaustive_search_finds<B: Backend>() {
             assert!((found.score - score).abs() < 1e-5);
         }
     }
+}
+
+fn groups_are_searches_of_their_own_until_they_are_kept_apart<B: Backend>() {
+    let model = Markov::<B>::random(7, 8);
+    let search = |width, n_groups, diversity_penalty| {
+        let beam = BeamSearch {
+            n_groups,
+            diversity_penalty,
+            n_best: width,
+            ..BeamSearch::new(width)
+        };
+        let options = options(Strategy::Beam(beam), 6, &[0]);
+        model.write(&[1, 2], &options).expect("texts")
+    };
+    let (alone, twice) = (search(2, 1, 0.0), search(4, 2, 0.0));
+    assert_same(&twice[..1], &alone[..1]);
+    assert_same(&twice[1..2], &alone[..1]);
+    assert_same(&twice[2..3], &alone[1..]);
+    // Kept apart by more than any likelihood: four groups of one begin with four tokens.
+    let apart = search(4, 4, 1e3);
+    let mut first: Vec<TokenId> = apart.iter().map(|text| text.ids[0]).collect();
+    first.sort_unstable();
+    first.dedup();
+    assert_eq!(first.len(), 4);
+    // What is lost is told honestly: scores are the model's.
+    for text in &apart {
+        let sum: f64 = text.log_probs.iter().map(|&x| f64::from(x)).sum();
+        assert!((text.score - sum / text.ids.len() as f64).abs() < 1e-5);
+    }
+}
+
+fn a_search_obeys_the_rules<B: Backend>() {
+    let model = Markov::<B>::random(7, 9);
+    let rules = Rules {
+        prefix: vec![3, 3],
+        bad_words: vec![vec![5], vec![3, 4]],
+        no_repeat_ngram: Some(3),
+        min_new_tokens: 8,
+        ..Rules::default()
+    };
+    let strategies = [
+        Strategy::Greedy,
+        Strategy::Sample(Sampling::new(4)),
+        Strategy::Beam(BeamSearch {
+            n_best: 3,
+            ..BeamSearch::new(3)
+        }),
+    ];
+    for strategy in strategies {
+        let options = DecodeOptions {
+            rules: rules.clone(),
+            ..options(strategy, 12, &[0])
+        };
+        for text in model.write(&[1, 2], &options).expect("texts") {
+            assert_eq!(text.ids[..2], [3, 3]);
+            assert!(!text.ids.contains(&5));
+            assert!(!text.ids.windows(2).any(|pair| pair == [3, 4]));
+            assert!(!text.ids[..7].contains(&0));
+            let all = [&[1, 2], &text.ids[..]].concat();
+            let mut grams: Vec<&[TokenId]> = all.windows(3).collect();
+            grams.sort_unstable();
+            assert!(grams.windows(2).all(|pair| pair[0] != pair[1]), "{all:?}");
+        }
+    }
+    let nothing = DecodeOptions {
+        rules: Rules {
+            bad_words: (0..7).map(|id| vec![id]).collect(),
+            ..Rules::default()
+        },
+        ..options(Strategy::Greedy, 3, &[0])
+    };
+    let error = model.write(&[1, 2], &nothing).expect_err("nothing is left");
+    let (row, n_tokens) = (0, 2);
+    assert_eq!(error, InferError::NothingAllowed { row, n_tokens });
 }
 
 fn greedy_takes_the_lowest_id_of_equals<B: Backend>() {

@@ -5,8 +5,8 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use hearth_infer::{DecodeOptions, Hypothesis, InferError, PairTokens, Strategy, TokenEvent};
 use hearth_model::{
-    Autoregressive, DecodingState, Gpt, GptConfig, SpeechToText, SpeechToTextConfig, Transformer,
-    TransformerConfig,
+    Autoregressive, DecodingState, Gpt, GptConfig, LanguageModel, SpeechToText, SpeechToTextConfig,
+    Transformer, TransformerConfig,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -145,9 +145,8 @@ pub(crate) fn assert_same(found: &[Hypothesis], expected: &[Hypothesis]) {
 
 pub(crate) fn options(strategy: Strategy, max_new_tokens: usize, eos: &[TokenId]) -> DecodeOptions {
     DecodeOptions {
-        strategy,
-        max_new_tokens,
         eos: eos.to_vec(),
+        ..DecodeOptions::new(strategy, max_new_tokens)
     }
 }
 
@@ -184,13 +183,6 @@ impl<B: Backend> Markov<B> {
         Self::new(vocab, |_| 2.0 * number(&mut stream))
     }
 
-    pub(crate) fn start(&self, batch: usize) -> MarkovState {
-        MarkovState {
-            last: vec![0; batch],
-            n_past: 0,
-        }
-    }
-
     /// Writes behind one prompt.
     pub(crate) fn write(
         &self,
@@ -198,8 +190,18 @@ impl<B: Backend> Markov<B> {
         options: &DecodeOptions,
     ) -> Result<Vec<Hypothesis>, InferError> {
         let prompts = hearth_infer::Prompts::new(row(prompt));
-        let texts = hearth_infer::decode(self, self.start(1), prompts, options, &mut go_on)?;
+        let texts = hearth_infer::decode(self, self.start(&[0]), prompts, options, &mut go_on)?;
         Ok(texts.into_iter().flatten().collect())
+    }
+}
+
+impl<B: Backend> LanguageModel<B> for Markov<B> {
+    fn start(&self, n_hidden: &[usize]) -> MarkovState {
+        assert!(n_hidden.iter().all(|&n| n == 0), "no padding here");
+        MarkovState {
+            last: vec![0; n_hidden.len()],
+            n_past: 0,
+        }
     }
 }
 

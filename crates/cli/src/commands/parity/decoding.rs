@@ -53,9 +53,11 @@ fn differing<P: Platform>(
 ) -> Result<(usize, Vec<f64>), CliError> {
     // Prompts were continued to one length, end tokens or not.
     let options = |n_before: usize, ignore_end: bool| DecodeOptions {
-        strategy,
-        max_new_tokens: expected.iter().map(Vec::len).max().unwrap_or(0) - n_before,
         eos: loaded.end_tokens(ignore_end),
+        ..DecodeOptions::new(
+            strategy,
+            expected.iter().map(Vec::len).max().unwrap_or(0) - n_before,
+        )
     };
     let go_on = &mut |_| ControlFlow::Continue(());
     let device = &context.device;
@@ -71,28 +73,18 @@ fn differing<P: Platform>(
         (n_before, loaded.directory.special.pad.map(i64::from), found)
     } else {
         match loaded.writer("parity")? {
-            writer @ (Writer::Gpt(_) | Writer::RnnLm(_)) => {
+            Writer::Language(model) => {
                 let prompts = ids(inputs.rows("prompt")?);
                 let n_before = prompts.first().map_or(0, Vec::len);
                 let options = options(n_before, true);
-                let found = match writer {
-                    Writer::Gpt(gpt) => generate(gpt, &prompts, &options, device, go_on)?,
-                    Writer::RnnLm(rnn) => generate(rnn, &prompts, &options, device, go_on)?,
-                    _ => unreachable!("matched above"),
-                };
+                let found = generate(&model, &prompts, &options, device, go_on)?;
                 (n_before, None, found)
             }
-            Writer::Transformer(model, special) => {
+            Writer::Conditional(model, special) => {
                 let sources = visible_sources(inputs)?;
                 // The token that the decoder starts from.
                 let options = options(1, false);
-                let found = translate(model, &sources, special, &options, device, go_on)?;
-                (1, Some(i64::from(special.pad)), found)
-            }
-            Writer::RnnSeq2Seq(model, special) => {
-                let sources = visible_sources(inputs)?;
-                let options = options(1, false);
-                let found = translate(model, &sources, special, &options, device, go_on)?;
+                let found = translate(&model, &sources, special, &options, device, go_on)?;
                 (1, Some(i64::from(special.pad)), found)
             }
         }
