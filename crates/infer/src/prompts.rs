@@ -165,7 +165,7 @@ pub(crate) fn not_longer(
 }
 
 /// Refuses empty sequences and unknown tokens.
-fn check(
+pub(crate) fn check(
     what: &'static str,
     rows: &[impl AsRef<[TokenId]>],
     vocab: usize,
