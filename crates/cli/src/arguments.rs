@@ -1,5 +1,6 @@
 //! The command line as clap sees it.
 
+mod attention;
 mod converting;
 mod examples;
 mod reading;
@@ -7,6 +8,7 @@ mod reading;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+pub(crate) use attention::Attention;
 pub(crate) use converting::{Average, Convert, Target};
 pub(crate) use examples::with_examples;
 pub(crate) use reading::{Classify, Embed, FillMask, Lines, PoolingKind};
@@ -151,6 +153,8 @@ pub(crate) struct Generate {
     pub(crate) samples: usize,
     #[command(flatten)]
     pub(crate) decoding: Decoding,
+    #[command(flatten)]
+    pub(crate) attention: Attention,
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +180,8 @@ pub(crate) struct Translate {
     /// Sentences at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub(crate) batch_size: usize,
+    #[command(flatten)]
+    pub(crate) attention: Attention,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `generate`: go on from a prompt.
 
+use super::attention::Picture;
 use super::loaded::{Loaded, Writer, open};
 use crate::Context;
 use crate::arguments::{Decoding, Generate};
@@ -30,6 +31,8 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         .iter()
         .flat_map(|prompt| std::iter::repeat_n(prompt.clone(), n_copies))
         .collect();
+
+    let picture = Picture::open(&options.attention, &loaded, "generate")?;
 
     let console = context.console;
     let streams = rows.len() == 1 && !beam && !console.json;
@@ -98,7 +101,15 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         "{n_new} tokens in {seconds:.2} s, {:.0} tokens/s",
         n_new as f64 / seconds.max(1e-9)
     ));
-    Ok(())
+    match (picture, written.first().and_then(|texts| texts.first())) {
+        (Some(picture), Some(text)) => {
+            if written.iter().flatten().count() > 1 {
+                console.say("--attention shows the first of the texts");
+            }
+            picture.draw(&loaded, "generate", (&rows[0], &text.ids), context)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn report<P: Platform>(

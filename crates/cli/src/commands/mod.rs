@@ -18,6 +18,7 @@ pub(crate) mod train;
 pub(crate) mod transcribe;
 pub(crate) mod translate;
 
+mod attention;
 mod loaded;
 mod reading;
 mod run_folder;

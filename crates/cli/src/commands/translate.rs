@@ -1,19 +1,21 @@
 //! `translate`: a line in, a line out.
 
+use super::attention::Picture;
 use super::loaded::{Loaded, Writer, open};
 use crate::Context;
 use crate::arguments::Translate;
 use crate::console::Console;
 use crate::error::CliError;
+use crate::output::OutputFile;
 use crate::platform::{Inference, Platform};
 use crate::progress::{Progress, readable};
+use burn::tensor::backend::Backend;
 use hearth_data::read_text;
 use hearth_infer::{
     BeamSearch, DecodeOptions, InferError, PairTokens, Strategy, TokenSource, translate,
 };
 use serde_json::json;
-use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -57,6 +59,8 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
     };
     let text = read_input(options.input.as_deref())?;
     let lines: Vec<&str> = text.lines().collect();
+    let picture = picture(options, loaded, &lines, context.console)?;
+    let mut drawn = None;
     let mut output = Output::open(options.output.as_deref(), context.console)?;
     let mut progress = Progress::new(context.console, lines.len() as u64);
     let began = Instant::now();
@@ -74,6 +78,11 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
                 let line_of = |row: usize| done + filled.get(row).copied().unwrap_or(row) + 1;
                 at_line(error, options.input.as_deref(), line_of)
             })?;
+        if let (None, Some(source), Some([text, ..])) =
+            (&drawn, sources.first(), written.first().map(Vec::as_slice))
+        {
+            drawn = Some((source.clone(), text.ids.clone()));
+        }
         let mut written = written.into_iter();
         for i in 0..batch.len() {
             let best = filled.contains(&i).then(|| written.next()).flatten();
@@ -96,7 +105,45 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
         });
     }
     progress.finish();
-    output.finish()
+    output.finish()?;
+    match (picture, drawn) {
+        (Some(picture), Some((source, target))) => {
+            picture.draw(loaded, "translate", (&source, &target), context)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The picture of the first sentence, if one was asked for.
+fn picture<B: Backend>(
+    options: &Translate,
+    loaded: &Loaded<B>,
+    lines: &[&str],
+    console: Console,
+) -> Result<Option<Picture>, CliError> {
+    let picture = Picture::open(&options.attention, loaded, "translate")?;
+    if picture.is_none() {
+        return Ok(None);
+    }
+    if options.attention.attention == options.output {
+        return Err(CliError::Usage(
+            "--attention and --output name the same file, expected two".to_owned(),
+        ));
+    }
+    let mut filled = (1..).zip(lines).filter(|(_, line)| !line.trim().is_empty());
+    let Some((first, _)) = filled.next() else {
+        return Err(CliError::Input {
+            path: input_name(options.input.as_deref()),
+            found: "no line with text".to_owned(),
+            expected: "a sentence for --attention to draw",
+        });
+    };
+    if filled.next().is_some() {
+        console.say(format!(
+            "--attention shows the first sentence: line {first}"
+        ));
+    }
+    Ok(picture)
 }
 
 /// The error with the line of the input it is about.
@@ -144,62 +191,24 @@ struct Output {
     file: Option<OutputFile>,
 }
 
-/// A file being written beside its final place.
-struct OutputFile {
-    path: PathBuf,
-    partial: PathBuf,
-    writer: BufWriter<File>,
-}
-
-impl Drop for OutputFile {
-    /// After an error the file beside it goes; after a success it is already called something else.
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.partial);
-    }
-}
-
 impl Output {
     fn open(path: Option<&Path>, console: Console) -> Result<Self, CliError> {
-        let Some(path) = path else {
-            return Ok(Self {
-                console,
-                file: None,
-            });
-        };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.partial", std::process::id()));
-        let partial = path.with_file_name(name);
-        let file = File::create(&partial).map_err(CliError::file("write", path))?;
-        let file = Some(OutputFile {
-            path: path.to_owned(),
-            partial,
-            writer: BufWriter::new(file),
-        });
+        let file = path.map(OutputFile::create).transpose()?;
         Ok(Self { console, file })
     }
 
     fn line(&mut self, json: &serde_json::Value, text: &str) -> Result<(), CliError> {
-        let Some(file) = &mut self.file else {
-            return self.console.result(json, text);
-        };
-        let written = match self.console.json {
-            true => writeln!(file.writer, "{json}"),
-            false => writeln!(file.writer, "{text}"),
-        };
-        written.map_err(CliError::file("write", &file.path))
+        match &mut self.file {
+            None => self.console.result(json, text),
+            Some(file) if self.console.json => file.write(&format!("{json}\n")),
+            Some(file) => file.write(&format!("{text}\n")),
+        }
     }
 
     fn finish(self) -> Result<(), CliError> {
-        let Some(mut file) = self.file else {
-            return Ok(());
-        };
-        file.writer
-            .flush()
-            .and_then(|()| file.writer.get_ref().sync_all())
-            .and_then(|()| std::fs::rename(&file.partial, &file.path))
-            .map_err(CliError::file("write", &file.path))?;
-        self.console
-            .say(format!("written to {}", file.path.display()));
-        Ok(())
+        match self.file {
+            Some(file) => file.finish(self.console),
+            None => Ok(()),
+        }
     }
 }
