@@ -1,5 +1,6 @@
 //! The command line as clap sees it.
 
+mod attention;
 mod converting;
 mod decoding;
 mod examples;
@@ -8,6 +9,7 @@ mod reading;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+pub(crate) use attention::Attention;
 pub(crate) use converting::{Average, Convert, Target};
 pub(crate) use decoding::{Decoding, Models, RuleOptions, Search};
 pub(crate) use examples::with_examples;
@@ -133,6 +135,8 @@ pub(crate) struct Generate {
     pub(crate) draft_tokens: usize,
     #[command(flatten)]
     pub(crate) decoding: Decoding,
+    #[command(flatten)]
+    pub(crate) attention: Attention,
 }
 
 #[derive(Debug, Args)]
@@ -161,6 +165,8 @@ pub(crate) struct Translate {
     /// Sentences at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub(crate) batch_size: usize,
+    #[command(flatten)]
+    pub(crate) attention: Attention,
 }
 
 #[derive(Debug, Args)]

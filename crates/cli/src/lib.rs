@@ -8,9 +8,12 @@ mod arguments;
 mod commands;
 mod console;
 mod error;
+mod heat_map;
 mod interrupt;
+mod output;
 mod platform;
 mod progress;
+mod token_labels;
 
 pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
 

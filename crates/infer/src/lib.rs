@@ -4,7 +4,8 @@
 //! only in how they choose. [`generate`] and [`translate`] feed it prompts and sources of different lengths as one batch,
 //! [`transcribe`] feeds it sound; [`score_text`] and [`score_pairs`] say how likely given text is. A result does not
 //! depend on what else is in the batch (of sound: where no recording is padded). Models that read and do not write are asked
-//! by [`embed`], [`classify`], [`classify_images`] and [`fill_mask`].
+//! by [`embed`], [`classify`], [`classify_images`] and [`fill_mask`]. [`self_attention`] and [`cross_attention`] tell where
+//! a model looks.
 //!
 //! ```
 //! use burn_flex::Flex;
@@ -30,6 +31,7 @@
 //! # }
 //! ```
 
+mod attention;
 mod beam;
 mod chain;
 mod decode;
@@ -49,6 +51,7 @@ mod stream;
 mod task;
 mod transcribe;
 
+pub use attention::{AttentionChoice, AttentionMap, cross_attention, self_attention};
 pub use decode::{PromptText, Prompts, decode};
 pub use encoders::{
     Guess, MaskGuesses, Pooling, classify, classify_images, embed, fill_mask, likeliest,

@@ -66,6 +66,19 @@ impl<B: Backend> KeyValue<B> {
     }
 }
 
+/// What is looked at, and how.
+#[derive(Debug)]
+pub struct Look<'a, B: Backend> {
+    /// One or several parts, whose positions follow one another.
+    pub memory: &'a [KeyValue<B>],
+    /// What of it is hidden, and what is far.
+    pub mask: &'a Mask<B>,
+    /// The angles of the positions that look, where they are rotary.
+    pub rotation: Option<&'a Rotation<B>>,
+    /// Where the weights are written down, `[batch, n_heads, query_seq, key_seq]`, if they are.
+    pub maps: Option<&'a mut Vec<Tensor<B, 4>>>,
+}
+
 /// Multi-head attention. With fewer heads of keys and values than of queries, each serves a group of these: Ainslie et al.
 /// 2023 <https://arxiv.org/abs/2305.13245>.
 #[derive(Module, Debug)]
@@ -120,25 +133,23 @@ impl<B: Backend> Attention<B> {
         }
     }
 
-    /// Looks at `memory` from every position of `x`. A query from which every key is hidden reads zeros.
+    /// Looks at a memory from every position of `x`. A query from which every key is hidden reads zeros.
     ///
     /// - `x`: `[batch, query_seq, d_model]`
-    /// - `memory`: one or several parts, whose positions follow one another
-    /// - `rotation`: the angles of the positions of `x`, where they are rotary
     /// - returns `[batch, query_seq, d_model]`
-    pub fn attend(
-        &self,
-        x: Tensor<B, 3>,
-        memory: &[KeyValue<B>],
-        mask: &Mask<B>,
-        rotation: Option<&Rotation<B>>,
-    ) -> Tensor<B, 3> {
+    pub fn attend(&self, x: Tensor<B, 3>, look: Look<'_, B>) -> Tensor<B, 3> {
+        let Look {
+            memory,
+            mask,
+            rotation,
+            maps,
+        } = look;
         let [batch, query_seq, _] = x.dims();
         let query = split_heads(project(&self.query, x), self.n_heads, rotation);
-        // Fused kernels know no gradient; and for a single query they cost more than two small products, which read the
+        // Fused kernels know no gradient and keep their weights to themselves; and for a single query they cost more than two small products, which read the
         // cache where it lies.
         let context = match memory {
-            [memory] if query_seq > 1 && !B::ad_enabled(&query.device()) => {
+            [memory] if query_seq > 1 && maps.is_none() && !B::ad_enabled(&query.device()) => {
                 let (key, value) = (self.repeat(&memory.key), self.repeat(&memory.value));
                 let options = AttentionModuleOptions {
                     is_causal: mask.is_causal(),
@@ -148,7 +159,7 @@ impl<B: Backend> Attention<B> {
                 let bias = (!mask.is_causal()).then(|| mask.bias(query_seq));
                 fused_attention(query, key, value, None, bias.flatten(), options)
             }
-            _ => self.weigh(query, memory, mask),
+            _ => self.weigh(query, memory, mask, maps),
         };
         // [batch, n_heads, query_seq, d_head] -> [batch, query_seq, n_heads * d_head]
         let [_, n_heads, _, d_head] = context.dims();
@@ -160,7 +171,13 @@ impl<B: Backend> Attention<B> {
     }
 
     /// The equation as it stands, with dropout on the weights.
-    fn weigh(&self, query: Tensor<B, 4>, memory: &[KeyValue<B>], mask: &Mask<B>) -> Tensor<B, 4> {
+    fn weigh(
+        &self,
+        query: Tensor<B, 4>,
+        memory: &[KeyValue<B>],
+        mask: &Mask<B>,
+        maps: Option<&mut Vec<Tensor<B, 4>>>,
+    ) -> Tensor<B, 4> {
         let [_, _, query_seq, d_head] = query.dims();
         let query = self.grouped(query.mul_scalar((d_head as f64).powf(-0.5)));
         let scores = memory
@@ -173,6 +190,12 @@ impl<B: Backend> Attention<B> {
             let (weights, total) = exponentials(mask.apply(scores));
             (weights, Some(total))
         };
+        if let Some(maps) = maps {
+            maps.push(match &total {
+                Some(total) => weights.clone() / total.clone(),
+                None => weights.clone(),
+            });
+        }
         let weights = self.grouped(self.dropout.forward(weights));
         let mut start = 0;
         let contexts = memory.iter().map(|part| {
@@ -290,6 +313,28 @@ mod tests {
         materialise(Attention::new(&config, &initialisers, device))
     }
 
+    /// What is read and with which weights: those of the fused kernel, or those of the equation where they are recorded.
+    fn look(
+        attention: &Attention<TestBackend>,
+        x: &Tensor<TestBackend, 3>,
+        memory: &[KeyValue<TestBackend>],
+        mask: &Mask<TestBackend>,
+        maps: Option<&mut Vec<Tensor<TestBackend, 4>>>,
+    ) -> Tensor<TestBackend, 3> {
+        let look = Look {
+            memory,
+            mask,
+            rotation: None,
+            maps,
+        };
+        attention.attend(x.clone(), look)
+    }
+
+    fn assert_near<const D: usize>(a: Tensor<TestBackend, D>, b: &Tensor<TestBackend, D>) {
+        a.into_data()
+            .assert_approx_eq::<f32>(&b.to_data(), Tolerance::absolute(1e-5));
+    }
+
     #[test]
     fn the_fused_kernel_and_the_equation_agree_under_a_mask() {
         for n_kv_heads in [4, 2, 1] {
@@ -300,13 +345,24 @@ mod tests {
                 Tensor::from_data([[true, false, false, false, false], [false; 5]], &device);
             let mask = Mask::causal(5, 5, &device).or(Mask::padding(Some(padding)));
             let memory = [attention.keys_values(x.clone(), None)];
-            let fused = attention.attend(x.clone(), &memory, &mask, None);
-            let query = split_heads(project(&attention.query, x), 4, None);
-            let plain = attention.weigh(query, &memory, &mask);
-            let plain = project(&attention.output, plain.swap_dims(1, 2).reshape([2, 5, 8]));
-            fused
-                .into_data()
-                .assert_approx_eq::<f32>(&plain.into_data(), Tolerance::absolute(1e-5));
+            let fused = look(&attention, &x, &memory, &mask, None);
+
+            let mut maps = Vec::new();
+            let plain = look(&attention, &x, &memory, &mask, Some(&mut maps));
+            assert_near(plain, &fused);
+            // What was recorded is what the values were weighed by.
+            let context = maps[0].clone().matmul(attention.repeat(&memory[0].value));
+            let context = context.swap_dims(1, 2).reshape([2, 5, 8]);
+            assert_near(project(&attention.output, context), &fused);
+
+            // In two parts as in one.
+            let part = |range: std::ops::Range<usize>| KeyValue {
+                key: memory[0].key.clone().slice(s![.., .., range.clone()]),
+                value: memory[0].value.clone().slice(s![.., .., range]),
+            };
+            let parts = [part(0..2), part(2..5)];
+            assert_near(look(&attention, &x, &parts, &mask, Some(&mut maps)), &fused);
+            assert_near(maps.remove(1), &maps[0]);
         }
     }
 

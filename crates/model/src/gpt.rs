@@ -1,5 +1,6 @@
 //! The decoder-only Transformer. Radford et al. 2018, 2019.
 
+use crate::attention_map::{AttentionSize, SelfAttention};
 use crate::autoregressive::{Autoregressive, DecodingState, LanguageModel};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
 use crate::error::{ConfigError, cross_attention};
@@ -151,6 +152,21 @@ impl<B: Backend> LanguageModel<B> for Gpt<B> {
         let mask = Mask::causal(seq, seq, &tokens.device());
         let x = self.embedding.forward(tokens, 0, &[0]);
         self.logits(self.decoder.forward(x, &mask, None))
+    }
+}
+
+impl<B: Backend> SelfAttention<B> for Gpt<B> {
+    fn self_attention_size(&self) -> AttentionSize {
+        self.decoder.attention_size()
+    }
+
+    /// # Panics
+    /// If `seq` exceeds the model's positions.
+    fn self_attention(&self, tokens: Tensor<B, 2, Int>) -> Vec<Tensor<B, 4>> {
+        let [_, seq] = tokens.dims();
+        let mask = Mask::causal(seq, seq, &tokens.device());
+        let x = self.embedding.forward(tokens, 0, &[0]);
+        self.decoder.attention_maps(x, &mask, None).self_attention
     }
 }
 

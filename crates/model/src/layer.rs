@@ -1,6 +1,7 @@
 //! One Transformer layer: self-attention, perhaps cross-attention, a feed-forward network, each in a residual branch.
 
-use crate::attention::{Attention, KeyValue};
+use crate::attention::{Attention, KeyValue, Look};
+use crate::attention_map::AttentionMaps;
 use crate::cache::KeyValueCache;
 use crate::feed_forward::FeedForward;
 use crate::initialisation::WeightInitialisers;
@@ -56,6 +57,19 @@ pub struct CrossInput<'a, B: Backend> {
     pub mask: &'a Mask<B>,
 }
 
+/// What a layer is given besides vectors.
+#[derive(Debug)]
+pub struct LayerContext<'a, B: Backend> {
+    /// How the positions see the past and one another.
+    pub sight: &'a Sight<B>,
+    /// The encoder's output, for a layer with cross-attention.
+    pub cross: Option<CrossInput<'a, B>>,
+    /// The past, which the vectors are appended to; none where they are the whole sequence.
+    pub cache: Option<&'a mut KeyValueCache<B>>,
+    /// Where the weights of attention are written down, if they are.
+    pub maps: Option<&'a mut AttentionMaps<B>>,
+}
+
 impl<B: Backend> Layer<B> {
     pub(crate) fn new(
         config: &StackConfig,
@@ -77,19 +91,17 @@ impl<B: Backend> Layer<B> {
     }
 
     /// - `x`: `[batch, seq, d_model]`
-    /// - `sight`: how the positions of `x` see the past and one another
-    /// - `cache`: the past of `x`, which `x` is appended to; none where `x` is the whole sequence
     /// - returns `[batch, seq, d_model]`
     ///
     /// # Panics
-    /// If the layer has cross-attention and `cross` is none.
-    pub fn forward(
-        &self,
-        x: Tensor<B, 3>,
-        sight: &Sight<B>,
-        cross: Option<CrossInput<'_, B>>,
-        cache: Option<&mut KeyValueCache<B>>,
-    ) -> Tensor<B, 3> {
+    /// If the layer has cross-attention and `context.cross` is none.
+    pub fn forward(&self, x: Tensor<B, 3>, context: LayerContext<'_, B>) -> Tensor<B, 3> {
+        let LayerContext {
+            sight,
+            cross,
+            cache,
+            mut maps,
+        } = context;
         let mut x = self.residual(x, &self.self_attention_norm, |x| {
             let rotation = sight.rotation.as_ref();
             let new = self.self_attention.keys_values(x.clone(), rotation);
@@ -97,13 +109,24 @@ impl<B: Backend> Layer<B> {
                 Some(cache) => cache.append(new),
                 None => vec![new],
             };
-            self.self_attention.attend(x, &all, &sight.mask, rotation)
+            let look = Look {
+                memory: &all,
+                mask: &sight.mask,
+                rotation,
+                maps: maps.as_deref_mut().map(|maps| &mut maps.self_attention),
+            };
+            self.self_attention.attend(x, look)
         });
         if let (Some(attention), Some(norm)) = (&self.cross_attention, &self.cross_attention_norm) {
             let cross = cross.expect("a layer with cross-attention needs the encoder's output");
             x = self.residual(x, norm, |x| {
-                let memory = std::slice::from_ref(cross.key_value);
-                attention.attend(x, memory, cross.mask, None)
+                let look = Look {
+                    memory: std::slice::from_ref(cross.key_value),
+                    mask: cross.mask,
+                    rotation: None,
+                    maps: maps.map(|maps| &mut maps.cross_attention),
+                };
+                attention.attend(x, look)
             });
         }
         self.residual(x, &self.feed_forward_norm, |x| self.feed_forward.forward(x))

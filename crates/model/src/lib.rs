@@ -24,6 +24,7 @@
 
 mod activation;
 mod attention;
+mod attention_map;
 mod autoregressive;
 mod bert;
 mod bert_config;
@@ -31,6 +32,7 @@ mod cache;
 mod classifier;
 mod ctc;
 mod embedding;
+mod encoder_decoder;
 mod error;
 mod feed_forward;
 mod frames;
@@ -56,7 +58,8 @@ mod transformer;
 mod vit;
 
 pub use activation::Activation;
-pub use attention::{Attention, KeyValue};
+pub use attention::{Attention, KeyValue, Look};
+pub use attention_map::{AttentionMaps, AttentionSize, CrossAttention, SelfAttention};
 pub use autoregressive::{Autoregressive, Conditional, DecodingState, LanguageModel};
 pub use bert::{Bert, MaskedHead, mean_pool};
 pub use bert_config::{BertConfig, MaskedHeadConfig};
@@ -64,12 +67,13 @@ pub use cache::KeyValueCache;
 pub use classifier::{ClassHead, ClassHeadConfig, Classifier};
 pub use ctc::{ctc_best_path, ctc_collapse, ctc_loss};
 pub use embedding::{EmbeddingConfig, Head, TokenEmbedding};
+pub use encoder_decoder::{EncoderDecoder, EncoderDecoderConfig, TransformerState};
 pub use error::ConfigError;
 pub use feed_forward::FeedForward;
 pub use frames::{FrameEmbedding, FrameEmbeddingConfig};
 pub use gpt::{Gpt, GptConfig, GptState};
 pub use initialisation::{Initialisation, materialise};
-pub use layer::{CrossInput, Layer, NormPlacement, Sight};
+pub use layer::{CrossInput, Layer, LayerContext, NormPlacement, Sight};
 pub use loss::{TokenLoss, next_token_loss};
 pub use mask::Mask;
 pub use norm::{Norm, NormKind};
@@ -84,9 +88,7 @@ pub use rotary::{RotaryConfig, RotaryScaling, Rotation};
 pub use speech::{Encoded, SpeechToText, SpeechToTextConfig};
 pub use stack::{Memory, Stack, StackState};
 pub use stack_config::{Biases, RelativePositions, StackConfig, StackSize};
-pub use transformer::{
-    EncoderDecoder, EncoderDecoderConfig, Transformer, TransformerConfig, TransformerState,
-};
+pub use transformer::{Transformer, TransformerConfig};
 pub use vit::{ImageSize, Vit, VitConfig};
 
 #[cfg(test)]

@@ -103,8 +103,14 @@ impl<B: Backend> RnnAttention<B> {
     /// What each query sees.
     ///
     /// - `queries`: `[batch, seq, d_hidden]`
+    /// - `maps`: where the weights are written down, `[batch, seq, source_seq]`, if they are
     /// - returns `[batch, seq, d_source]`
-    pub(crate) fn look(&self, queries: Tensor<B, 3>, memory: &RnnMemory<B>) -> Tensor<B, 3> {
+    pub(crate) fn look(
+        &self,
+        queries: Tensor<B, 3>,
+        memory: &RnnMemory<B>,
+        maps: Option<&mut Vec<Tensor<B, 3>>>,
+    ) -> Tensor<B, 3> {
         let [batch, seq, d_hidden] = queries.dims();
         let [_, source_seq, _] = memory.keys.dims();
         let scores = match (&self.query, &self.score) {
@@ -123,7 +129,11 @@ impl<B: Backend> RnnAttention<B> {
             Some(bias) => scores + bias.clone().unsqueeze_dim::<3>(1),
             None => scores,
         };
-        softmax(scores, 2).matmul(memory.values.clone())
+        let weights = softmax(scores, 2);
+        if let Some(maps) = maps {
+            maps.push(weights.clone());
+        }
+        weights.matmul(memory.values.clone())
     }
 
     /// - `hidden`: `[batch, seq, d_hidden]`

@@ -1,6 +1,7 @@
 //! Sequence to sequence by recurrent networks: one reads, one writes. Sutskever et al. 2014
 //! <https://arxiv.org/abs/1409.3215>, with attention as Bahdanau et al. 2015 or Luong et al. 2015 have it.
 
+use crate::attention_map::{AttentionSize, CrossAttention};
 use crate::autoregressive::{Autoregressive, Conditional, DecodingState};
 use crate::embedding::{Head, TokenEmbedding};
 use crate::initialisation::{WeightInitialisers, linear, materialise};
@@ -173,10 +174,18 @@ impl<B: Backend> Conditional<B> for RnnSeq2Seq<B> {
     }
 }
 
-impl<B: Backend> Autoregressive<B> for RnnSeq2Seq<B> {
-    type State = RnnSeq2SeqState<B>;
-
-    fn decode(&self, tokens: Tensor<B, 2, Int>, state: &mut RnnSeq2SeqState<B>) -> Tensor<B, 3> {
+impl<B: Backend> RnnSeq2Seq<B> {
+    /// Feeds tokens behind those fed before.
+    ///
+    /// - `tokens`: `[batch, seq]`
+    /// - `maps`: where the weights of attention are written down, `[batch, pieces of seq, source_seq]`, if they are
+    /// - returns `[batch, seq, d_hidden]`
+    fn feed(
+        &self,
+        tokens: Tensor<B, 2, Int>,
+        state: &mut RnnSeq2SeqState<B>,
+        mut maps: Option<&mut Vec<Tensor<B, 3>>>,
+    ) -> Tensor<B, 3> {
         let [batch, seq] = tokens.dims();
         let x = self.embedding.forward(tokens, 0, &[0]);
         let [_, _, d_embedding] = x.dims();
@@ -184,7 +193,7 @@ impl<B: Backend> Autoregressive<B> for RnnSeq2Seq<B> {
         let hidden = match (&self.attention, memory) {
             (Some(attention), Some(memory)) if self.decoder.d_input() == d_embedding => {
                 let (hidden, _) = self.decoder.forward(x, None, layers);
-                let seen = attention.look(hidden.clone(), memory);
+                let seen = attention.look(hidden.clone(), memory, maps);
                 attention.combine(hidden, seen)
             }
             (Some(attention), Some(memory)) => {
@@ -192,7 +201,7 @@ impl<B: Backend> Autoregressive<B> for RnnSeq2Seq<B> {
                 for i in 0..seq {
                     let top = layers.last().map(|layer| layer.hidden.clone());
                     let top = top.expect("a network has a layer").unsqueeze_dim::<3>(1);
-                    let seen = attention.look(top, memory);
+                    let seen = attention.look(top, memory, maps.as_deref_mut());
                     let token = x.clone().slice(s![.., i..i + 1, ..]);
                     let input = Tensor::cat(vec![token, seen.clone()], 2);
                     let (hidden, _) = self.decoder.forward(input, None, layers);
@@ -207,6 +216,39 @@ impl<B: Backend> Autoregressive<B> for RnnSeq2Seq<B> {
         };
         state.n_past += seq;
         self.dropout.forward(hidden)
+    }
+}
+
+/// One map, where there is attention: its one layer has one head.
+impl<B: Backend> CrossAttention<B> for RnnSeq2Seq<B> {
+    fn cross_attention_size(&self) -> AttentionSize {
+        AttentionSize {
+            n_layers: usize::from(self.attention.is_some()),
+            n_heads: 1,
+        }
+    }
+
+    fn cross_attention(
+        &self,
+        source: Tensor<B, 2, Int>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+        target: Tensor<B, 2, Int>,
+    ) -> Vec<Tensor<B, 4>> {
+        let mut maps = Vec::new();
+        let mut state = self.start(source, padding_mask);
+        self.feed(target, &mut state, Some(&mut maps));
+        if maps.is_empty() {
+            return Vec::new();
+        }
+        vec![Tensor::cat(maps, 1).unsqueeze_dim(1)]
+    }
+}
+
+impl<B: Backend> Autoregressive<B> for RnnSeq2Seq<B> {
+    type State = RnnSeq2SeqState<B>;
+
+    fn decode(&self, tokens: Tensor<B, 2, Int>, state: &mut RnnSeq2SeqState<B>) -> Tensor<B, 3> {
+        self.feed(tokens, state, None)
     }
 
     fn logits(&self, hidden: Tensor<B, 3>) -> Tensor<B, 3> {

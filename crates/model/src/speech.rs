@@ -3,15 +3,16 @@
 //! Wang et al. 2020 <https://arxiv.org/abs/2010.05171>: a convolutional stem that subsamples time, then the
 //! encoder-decoder Transformer with its norms before the branches.
 
+use crate::attention_map::{AttentionSize, CrossAttention};
 use crate::autoregressive::{Autoregressive, Conditional};
 use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
+use crate::encoder_decoder::{EncoderDecoder, EncoderDecoderConfig, TransformerState};
 use crate::error::ConfigError;
 use crate::frames::{FrameEmbedding, FrameEmbeddingConfig};
 use crate::gpt::same_width;
 use crate::initialisation::{Initialisation, linear, materialise};
 use crate::positions::PositionEncoding;
 use crate::stack_config::{StackConfig, StackSize};
-use crate::transformer::{EncoderDecoder, EncoderDecoderConfig, TransformerState};
 use crate::{Activation, projection::project};
 use burn::module::Module;
 use burn::nn::Linear;
@@ -244,6 +245,26 @@ impl<B: Backend> Conditional<B> for SpeechToText<B> {
 
     fn max_source_positions(&self) -> usize {
         self.frames.max_frames()
+    }
+}
+
+impl<B: Backend> CrossAttention<B> for SpeechToText<B> {
+    fn cross_attention_size(&self) -> AttentionSize {
+        self.stacks.attention_size()
+    }
+
+    fn cross_attention(
+        &self,
+        frames: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+        target: Tensor<B, 2, Int>,
+    ) -> Vec<Tensor<B, 4>> {
+        let encoded = self.encode(frames, padding_mask);
+        let target = self.embedding.forward(target, 0, &[0]);
+        let maps = self
+            .stacks
+            .attention_maps(encoded.vectors, target, encoded.padding_mask);
+        maps.cross_attention
     }
 }
 

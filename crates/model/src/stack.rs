@@ -1,9 +1,10 @@
 //! A stack of layers: the encoder, the decoder and the decoder-only body of every Transformer here.
 
 use crate::attention::KeyValue;
+use crate::attention_map::{AttentionMaps, AttentionSize, Record};
 use crate::cache::KeyValueCache;
 use crate::initialisation::{Initialisation, WeightInitialisers};
-use crate::layer::{CrossInput, Layer, Sight};
+use crate::layer::{CrossInput, Layer, LayerContext, Sight};
 use crate::mask::Mask;
 use crate::norm::Norm;
 use crate::rotary::Rotation;
@@ -153,6 +154,14 @@ impl<B: Backend> Stack<B> {
         self.d_model
     }
 
+    /// How many maps of one kind a pass has.
+    pub fn attention_size(&self) -> AttentionSize {
+        AttentionSize {
+            n_layers: self.layers.len(),
+            n_heads: self.n_heads,
+        }
+    }
+
     /// All positions at once.
     ///
     /// - `x`: `[batch, seq, d_model]`
@@ -163,10 +172,36 @@ impl<B: Backend> Stack<B> {
         mask: &Mask<B>,
         memory: Option<&Memory<B>>,
     ) -> Tensor<B, 3> {
+        self.whole(x, mask, memory, None)
+    }
+
+    /// Where the layers look, all positions at once.
+    ///
+    /// - `x`: `[batch, seq, d_model]`
+    pub fn attention_maps(
+        &self,
+        x: Tensor<B, 3>,
+        mask: &Mask<B>,
+        memory: Option<&Memory<B>>,
+    ) -> AttentionMaps<B> {
+        let mut maps = AttentionMaps::default();
+        self.whole(x, mask, memory, Some(&mut maps));
+        maps
+    }
+
+    /// [`forward`](Self::forward), written down if it is wanted.
+    pub(crate) fn whole(
+        &self,
+        x: Tensor<B, 3>,
+        mask: &Mask<B>,
+        memory: Option<&Memory<B>>,
+        maps: Option<&mut AttentionMaps<B>>,
+    ) -> Tensor<B, 3> {
         let ([_, seq, _], device) = (x.dims(), x.device());
         let mask = mask.clone().or(self.nearness(seq, seq, &device));
         let rotation = self.rotation((0, seq), &[0], &device);
-        self.run(x, Sight { mask, rotation }, memory, None)
+        let record = Record { caches: None, maps };
+        self.run(x, Sight { mask, rotation }, memory, record)
     }
 
     /// New positions behind the past that `state` holds.
@@ -179,7 +214,11 @@ impl<B: Backend> Stack<B> {
         let mask = mask.or(self.nearness(seq, state.n_keys(seq), &device));
         let rotation = self.rotation((state.n_past(), seq), &state.n_hidden, &device);
         let sight = Sight { mask, rotation };
-        self.run(x, sight, state.memory.as_ref(), Some(&mut state.caches))
+        let record = Record {
+            caches: Some(&mut state.caches),
+            maps: None,
+        };
+        self.run(x, sight, state.memory.as_ref(), record)
     }
 
     /// What the distance alone does to the last `query_seq` of `key_seq` positions.
@@ -251,8 +290,9 @@ impl<B: Backend> Stack<B> {
         mut x: Tensor<B, 3>,
         sight: Sight<B>,
         memory: Option<&Memory<B>>,
-        caches: Option<&mut Vec<KeyValueCache<B>>>,
+        record: Record<'_, B>,
     ) -> Tensor<B, 3> {
+        let Record { caches, mut maps } = record;
         let mut caches = caches.map(|caches| caches.iter_mut());
         for (i, layer) in self.layers.iter().enumerate() {
             let cross = memory.and_then(|memory| {
@@ -262,7 +302,13 @@ impl<B: Backend> Stack<B> {
                 })
             });
             let cache = caches.as_mut().and_then(Iterator::next);
-            x = layer.forward(x, &sight, cross, cache);
+            let context = LayerContext {
+                sight: &sight,
+                cross,
+                cache,
+                maps: maps.as_deref_mut(),
+            };
+            x = layer.forward(x, context);
         }
         match &self.final_norm {
             Some(norm) => norm.forward(x),

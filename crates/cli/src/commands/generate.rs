@@ -1,5 +1,6 @@
 //! `generate`: go on from a prompt.
 
+use super::attention::Picture;
 use super::decoding::{rules, strategy};
 use super::loaded::{Loaded, Writer, open, open_all, writer};
 use crate::Context;
@@ -45,6 +46,7 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
         .collect();
     let rows: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| prompt.ids.clone()).collect();
 
+    let picture = Picture::open(&options.attention, &loaded)?;
     let interrupt = Interrupt::catch()?;
     let mut live = Live {
         console: context.console,
@@ -110,6 +112,14 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
             100.0 * acceptance.rate(),
             acceptance.n_passes
         ));
+    }
+    if let (Some(picture), Some(text)) = (picture, written.first().and_then(|texts| texts.first()))
+    {
+        if written.iter().flatten().count() > 1 {
+            let note = "--attention shows the first of the texts";
+            context.console.say(note);
+        }
+        picture.draw(first, (&rows[0], &text.ids), context)?;
     }
     interrupt.check()
 }

@@ -188,7 +188,7 @@ impl<B: Backend> Loaded<B> {
         }
     }
 
-    fn source_tokens(&self) -> Result<PairTokens, CliError> {
+    pub(super) fn source_tokens(&self) -> Result<PairTokens, CliError> {
         let special = &self.directory.special;
         let need = |token: Option<TokenId>, name: &'static str| {
             token.ok_or_else(|| CliError::NoToken {

@@ -18,6 +18,7 @@ pub(crate) mod train;
 pub(crate) mod transcribe;
 pub(crate) mod translate;
 
+mod attention;
 mod decoding;
 mod loaded;
 mod reading;

@@ -1,5 +1,6 @@
 //! `translate`: a line in, a line out.
 
+use super::attention::Picture;
 use super::decoding::{rules, search};
 use super::loaded::{Loaded, Writer, open_all, writer};
 use crate::Context;
@@ -7,13 +8,14 @@ use crate::arguments::Translate;
 use crate::console::Console;
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
+use crate::output::OutputFile;
 use crate::platform::{Inference, Platform};
 use crate::progress::{Progress, readable};
+use burn::tensor::backend::Backend;
 use hearth_data::read_text;
 use hearth_infer::{DecodeOptions, InferError, PairTokens, TokenSource, translate};
 use serde_json::json;
-use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,7 +25,7 @@ const MAX_NEW_TOKENS: usize = 1024;
 pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open_all(&options.models.paths, context)?;
     match writer(&loaded, &options.models, "translate")? {
-        Writer::Conditional(model, special) => lines(&model, special, &loaded[0], options, context),
+        Writer::Conditional(model, special) => lines(&model, special, &loaded, options, context),
         Writer::Language(_) => Err(loaded[0].wrong_model("translate", "an encoder-decoder")),
     }
 }
@@ -31,10 +33,11 @@ pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Res
 fn lines<P: Platform, M: TokenSource<Inference<P>>>(
     model: &M,
     special: PairTokens,
-    loaded: &Loaded<Inference<P>>,
+    models: &[Loaded<Inference<P>>],
     options: &Translate,
     context: &Context<P>,
 ) -> Result<(), CliError> {
+    let loaded = &models[0];
     let tokenizer = loaded.tokenizer("translate reads text")?;
     let target_tokenizer = loaded.target_tokenizer("translate writes text")?;
     let (rules, stop) = rules(&options.rules, loaded)?;
@@ -51,6 +54,8 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
     };
     let text = read_input(options.input.as_deref())?;
     let lines: Vec<&str> = text.lines().collect();
+    let picture = picture(options, models, &lines, context.console)?;
+    let mut drawn = None;
     let mut output = Output::open(options.output.as_deref(), context.console)?;
     let mut progress = Progress::new(context.console, lines.len() as u64);
     let interrupt = Interrupt::catch()?;
@@ -71,6 +76,11 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
             })?;
         if interrupt.flow().is_break() {
             break;
+        }
+        if let (None, Some(source), Some([text, ..])) =
+            (&drawn, sources.first(), written.first().map(Vec::as_slice))
+        {
+            drawn = Some((source.clone(), text.ids.clone()));
         }
         let mut written = written.into_iter();
         for i in 0..batch.len() {
@@ -103,12 +113,47 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
     }
     progress.finish();
     output.finish()?;
+    if let (Some(picture), Some((source, target))) = (picture, drawn) {
+        picture.draw(loaded, (&source, &target), context)?;
+    }
     if done < lines.len() {
         context
             .console
             .say(format!("{done} of {} lines are translated", lines.len()));
     }
     interrupt.check()
+}
+
+/// The picture of the first sentence, if one was asked for.
+fn picture<B: Backend>(
+    options: &Translate,
+    loaded: &[Loaded<B>],
+    lines: &[&str],
+    console: Console,
+) -> Result<Option<Picture>, CliError> {
+    let picture = Picture::open(&options.attention, loaded)?;
+    if picture.is_none() {
+        return Ok(None);
+    }
+    if options.attention.attention == options.output {
+        return Err(CliError::Usage(
+            "--attention and --output name the same file, expected two".to_owned(),
+        ));
+    }
+    let mut filled = (1..).zip(lines).filter(|(_, line)| !line.trim().is_empty());
+    let Some((first, _)) = filled.next() else {
+        return Err(CliError::Input {
+            path: input_name(options.input.as_deref()),
+            found: "no line with text".to_owned(),
+            expected: "a sentence for --attention to draw",
+        });
+    };
+    if filled.next().is_some() {
+        console.say(format!(
+            "--attention shows the first sentence: line {first}"
+        ));
+    }
+    Ok(picture)
 }
 
 /// The error with the line of the input it is about.
@@ -156,62 +201,24 @@ struct Output {
     file: Option<OutputFile>,
 }
 
-/// A file being written beside its final place.
-struct OutputFile {
-    path: PathBuf,
-    partial: PathBuf,
-    writer: BufWriter<File>,
-}
-
-impl Drop for OutputFile {
-    /// After an error the file beside it goes; after a success it is already called something else.
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.partial);
-    }
-}
-
 impl Output {
     fn open(path: Option<&Path>, console: Console) -> Result<Self, CliError> {
-        let Some(path) = path else {
-            return Ok(Self {
-                console,
-                file: None,
-            });
-        };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.partial", std::process::id()));
-        let partial = path.with_file_name(name);
-        let file = File::create(&partial).map_err(CliError::file("write", path))?;
-        let file = Some(OutputFile {
-            path: path.to_owned(),
-            partial,
-            writer: BufWriter::new(file),
-        });
+        let file = path.map(OutputFile::create).transpose()?;
         Ok(Self { console, file })
     }
 
     fn line(&mut self, json: &serde_json::Value, text: &str) -> Result<(), CliError> {
-        let Some(file) = &mut self.file else {
-            return self.console.result(json, text);
-        };
-        let written = match self.console.json {
-            true => writeln!(file.writer, "{json}"),
-            false => writeln!(file.writer, "{text}"),
-        };
-        written.map_err(CliError::file("write", &file.path))
+        match &mut self.file {
+            None => self.console.result(json, text),
+            Some(file) if self.console.json => file.write(&format!("{json}\n")),
+            Some(file) => file.write(&format!("{text}\n")),
+        }
     }
 
     fn finish(self) -> Result<(), CliError> {
-        let Some(mut file) = self.file else {
-            return Ok(());
-        };
-        file.writer
-            .flush()
-            .and_then(|()| file.writer.get_ref().sync_all())
-            .and_then(|()| std::fs::rename(&file.partial, &file.path))
-            .map_err(CliError::file("write", &file.path))?;
-        self.console
-            .say(format!("written to {}", file.path.display()));
-        Ok(())
+        match self.file {
+            Some(file) => file.finish(self.console),
+            None => Ok(()),
+        }
     }
 }
