@@ -32,6 +32,12 @@ impl<B: Backend> KeyValue<B> {
         seq
     }
 
+    /// How many rows there are.
+    pub(crate) fn n_rows(&self) -> usize {
+        let [rows, _, _, _] = self.key.dims();
+        rows
+    }
+
     /// Row `i` becomes what row `rows[i]` was.
     pub(crate) fn select_rows(self, rows: &Tensor<B, 1, Int>) -> Self {
         Self {

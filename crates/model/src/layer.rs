@@ -8,6 +8,7 @@ use crate::initialisation::WeightInitialisers;
 use crate::mask::Mask;
 use crate::norm::Norm;
 use crate::rotary::Rotation;
+use crate::sharing::side_by_side;
 use crate::stack_config::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
@@ -126,7 +127,10 @@ impl<B: Backend> Layer<B> {
                     rotation: None,
                     maps: maps.map(|maps| &mut maps.cross_attention),
                 };
-                attention.attend(x, look)
+                // Nothing here depends on the order of queries: rows that share a source ask it together.
+                let shape = x.dims();
+                let x = side_by_side(x, cross.key_value.n_rows());
+                attention.attend(x, look).reshape(shape)
             });
         }
         self.residual(x, &self.feed_forward_norm, |x| self.feed_forward.forward(x))

@@ -51,6 +51,7 @@ mod rnn_lm;
 mod rnn_seq2seq;
 mod rnn_seq2seq_config;
 mod rotary;
+mod sharing;
 mod speech;
 mod stack;
 mod stack_config;

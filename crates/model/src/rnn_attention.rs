@@ -2,10 +2,11 @@
 
 use crate::initialisation::{WeightInitialisers, linear};
 use crate::projection::project;
+use crate::sharing::{Kept, side_by_side};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, Int, Tensor, backend::Backend};
+use burn::tensor::{Bool, Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 /// A score that leaves nothing of a weight, and is a number still where a whole row has it.
@@ -49,12 +50,18 @@ pub(crate) struct RnnMemory<B: Backend> {
 }
 
 impl<B: Backend> RnnMemory<B> {
-    /// Row `i` becomes what row `rows[i]` was.
-    pub(crate) fn select(self, rows: &Tensor<B, 1, Int>) -> Self {
-        Self {
-            keys: self.keys.select(0, rows.clone()),
-            values: self.values.select(0, rows.clone()),
-            bias: self.bias.map(|bias| bias.select(0, rows.clone())),
+    /// Row `i` becomes what row `rows[i]` was; rows of the batch that read the same source go on sharing it.
+    ///
+    /// - `n_batch`: rows of the batch so far
+    pub(crate) fn select(self, n_batch: usize, rows: &[usize]) -> Self {
+        let [n_memory, _, _] = self.keys.dims();
+        match Kept::of(n_memory, n_batch, rows).indices(&self.keys.device()) {
+            Some(rows) => Self {
+                keys: self.keys.select(0, rows.clone()),
+                values: self.values.select(0, rows.clone()),
+                bias: self.bias.map(|bias| bias.select(0, rows)),
+            },
+            None => self,
         }
     }
 }
@@ -111,8 +118,10 @@ impl<B: Backend> RnnAttention<B> {
         memory: &RnnMemory<B>,
         maps: Option<&mut Vec<Tensor<B, 3>>>,
     ) -> Tensor<B, 3> {
-        let [batch, seq, d_hidden] = queries.dims();
-        let [_, source_seq, _] = memory.keys.dims();
+        let [rows, row_seq, _] = queries.dims();
+        let [batch, source_seq, _] = memory.keys.dims();
+        let queries = side_by_side(queries, batch);
+        let [_, seq, d_hidden] = queries.dims();
         let scores = match (&self.query, &self.score) {
             (Some(query), Some(score)) => {
                 let queries = project(query, queries).unsqueeze_dim::<4>(2);
@@ -133,7 +142,9 @@ impl<B: Backend> RnnAttention<B> {
         if let Some(maps) = maps {
             maps.push(weights.clone());
         }
-        weights.matmul(memory.values.clone())
+        let seen = weights.matmul(memory.values.clone());
+        let [_, _, d_source] = seen.dims();
+        seen.reshape([rows, row_seq, d_source])
     }
 
     /// - `hidden`: `[batch, seq, d_hidden]`

@@ -123,8 +123,12 @@ impl<B: Backend> DecodingState for RnnSeq2SeqState<B> {
         let ids: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let ids = Tensor::<B, 1, Int>::from_data(ids.as_slice(), &self.device);
         let layers = std::mem::take(&mut self.layers);
+        let [n_batch, _] = layers[0].hidden.dims();
         self.layers = layers.into_iter().map(|layer| layer.select(&ids)).collect();
-        self.memory = self.memory.take().map(|memory| memory.select(&ids));
+        self.memory = self
+            .memory
+            .take()
+            .map(|memory| memory.select(n_batch, rows));
     }
 }
 

@@ -8,6 +8,7 @@ use crate::layer::{CrossInput, Layer, LayerContext, Sight};
 use crate::mask::Mask;
 use crate::norm::Norm;
 use crate::rotary::Rotation;
+use crate::sharing::Kept;
 use crate::stack_config::{RelativePositions, StackConfig};
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
@@ -72,11 +73,22 @@ impl<B: Backend> Memory<B> {
         self
     }
 
-    fn reorder(&mut self, rows: &Tensor<B, 1, Int>) {
+    /// Rows of the batch that read the same source go on sharing it.
+    ///
+    /// - `n_batch`: rows of the batch so far
+    fn reorder(&mut self, n_batch: usize, rows: &[usize], device: &B::Device) {
+        let n_memory = self.layers.first().map_or(0, KeyValue::n_rows);
+        let kept = Kept::of(n_memory, n_batch, rows);
+        let Some(rows) = kept.indices(device) else {
+            return;
+        };
         for layer in &mut self.layers {
-            *layer = layer.clone().select_rows(rows);
+            *layer = layer.clone().select_rows(&rows);
         }
-        self.padding_mask = self.padding_mask.take().map(|mask| select_rows(mask, rows));
+        self.padding_mask = self
+            .padding_mask
+            .take()
+            .map(|mask| select_rows(mask, &rows));
         self.mask = Mask::padding(self.padding_mask.clone());
     }
 }
@@ -117,7 +129,7 @@ impl<B: Backend> StackState<B> {
             cache.reorder(&ids);
         }
         if let Some(memory) = &mut self.memory {
-            memory.reorder(&ids);
+            memory.reorder(self.n_hidden.len(), rows, device);
         }
         self.n_hidden = rows.iter().map(|&row| self.n_hidden[row]).collect();
     }
