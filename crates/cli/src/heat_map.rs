@@ -13,6 +13,34 @@ pub(crate) struct HeatMap {
     pub(crate) columns: Vec<String>,
     /// Row by row, none below 0.
     pub(crate) weights: Vec<f32>,
+    pub(crate) shading: Shading,
+}
+
+/// How dark a weight is, beside the highest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shading {
+    /// In proportion.
+    Linear,
+    /// By its square root: where some rows have few columns to share and others many, the latter are seen too.
+    SquareRoot,
+}
+
+impl Shading {
+    /// The place of a part of the highest weight on the scale, from 0 to 1.
+    fn place(self, part: f64) -> f64 {
+        match self {
+            Self::Linear => part,
+            Self::SquareRoot => part.max(0.0).sqrt(),
+        }
+    }
+
+    /// The part of the highest weight that stands in the middle of the scale.
+    fn middle(self) -> f32 {
+        match self {
+            Self::Linear => 0.5,
+            Self::SquareRoot => 0.25,
+        }
+    }
 }
 
 /// From nothing to all: one hue that only gets darker, which every eye and every printer tells apart. The middle ones are
@@ -142,7 +170,7 @@ impl HeatMap {
             for (column, weight) in weights.iter().enumerate() {
                 let (x, y) = (left + cell * column as i32, top + cell * row as i32);
                 let square = [(x, y), (x + cell - 1, y + cell - 1)];
-                let color = color(f64::from(weight / highest));
+                let color = color(self.shading.place(f64::from(weight / highest)));
                 root.draw(&Rectangle::new(square, color.filled()))?;
             }
         }
@@ -170,10 +198,9 @@ impl HeatMap {
         }
         let label = style(NOTE).pos(Pos::new(HPos::Left, VPos::Center));
         let highest = self.highest();
-        let halves = [(highest, layout.top), (0.0, bottom)];
-        let ends = halves.map(|(weight, y)| (format!("{weight:.2}"), y));
-        for (text, y) in &ends {
-            root.draw_text(text, &label, (right + GAP, *y))?;
+        let middle = (highest * self.shading.middle(), (layout.top + bottom) / 2);
+        for (weight, y) in [(highest, layout.top), middle, (0.0, bottom)] {
+            root.draw_text(&format!("{weight:.2}"), &label, (right + GAP, y))?;
         }
         Ok(())
     }
@@ -184,9 +211,9 @@ impl HeatMap {
     }
 }
 
-/// The color of a part of the whole.
-fn color(part: f64) -> RGBColor {
-    let place = part.clamp(0.0, 1.0) * (RAMP.len() - 1) as f64;
+/// The color of a place on the scale.
+fn color(place: f64) -> RGBColor {
+    let place = place.clamp(0.0, 1.0) * (RAMP.len() - 1) as f64;
     let i = (place as usize).min(RAMP.len() - 2);
     let share = place - i as f64;
     let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * share).round() as u8;
@@ -226,6 +253,7 @@ mod tests {
             rows: strings(rows),
             columns: strings(columns),
             weights: weights.to_vec(),
+            shading: Shading::Linear,
         }
     }
 
@@ -267,9 +295,18 @@ mod tests {
             "deux",
             "end",
             "0.50",
+            "0.25",
             "0.00",
         ] {
             assert!(svg.lines().any(|line| line == text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_middle_of_the_scale_is_what_it_says() {
+        for shading in [Shading::Linear, Shading::SquareRoot] {
+            assert_eq!(shading.place(f64::from(shading.middle())), 0.5);
+            assert_eq!((shading.place(0.0), shading.place(1.0)), (0.0, 1.0));
         }
     }
 
@@ -288,7 +325,7 @@ mod tests {
         for n in [1, 8, 40, 200] {
             let words = vec!["word"; n];
             let layout = map(&words, &words, &vec![0.1; n * n]).layout();
-            assert!(layout.font * 1.2 < f64::from(layout.cell) * 1.0, "{n}");
+            assert!(layout.font * 1.2 < f64::from(layout.cell), "{n}");
             assert!(layout.left + layout.cell * n as i32 <= layout.size.0 as i32);
             assert!(layout.top + layout.cell * n as i32 <= layout.size.1 as i32);
         }

@@ -4,7 +4,7 @@ use super::loaded::Loaded;
 use crate::Context;
 use crate::arguments::Attention;
 use crate::error::CliError;
-use crate::heat_map::HeatMap;
+use crate::heat_map::{HeatMap, Shading};
 use crate::output::OutputFile;
 use crate::platform::{Inference, Platform};
 use crate::token_labels::token_labels;
@@ -108,6 +108,8 @@ impl Picture {
             rows: labels.clone(),
             columns: labels,
             weights: map.weights,
+            // The first token has but itself to look at, the last one all.
+            shading: Shading::SquareRoot,
         })
     }
 
@@ -131,6 +133,7 @@ impl Picture {
             rows: token_labels(loaded.writes(), target)?,
             columns: token_labels(loaded.directory.tokenizer.as_ref(), shown)?,
             weights: first_columns(&map, shown.len()),
+            shading: Shading::Linear,
         })
     }
 

@@ -98,6 +98,7 @@ pub(crate) fn what_a_user_gets_wrong_is_named_with_its_exit_code(program: Progra
     bad_files::outputs(&mut workshop);
     bad_options::prompts(&mut workshop);
     bad_options::decoding(&mut workshop);
+    bad_options::pictures(&mut workshop);
     bad_options::others(&mut workshop);
     let complaints: Vec<String> = workshop
         .mistakes

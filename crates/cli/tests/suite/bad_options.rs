@@ -183,6 +183,72 @@ pub(crate) fn decoding(workshop: &mut Workshop<'_>) {
     }
 }
 
+/// What of attention cannot be drawn, or not there.
+pub(crate) fn pictures(workshop: &mut Workshop<'_>) {
+    let (gpt2, transformer) = (workshop.gpt2.clone(), workshop.transformer.clone());
+    let rnn = text(&fixture("torch-lstm-lm")).to_owned();
+    let (with, without) = ("--attention @map.svg", "");
+    let cases: &[(&'static str, &str, &str, i32, &[&str])] = &[
+        (
+            "a layer too high",
+            with,
+            "--attention-layer 3",
+            2,
+            &["--attention-layer", "3", "1 to 2", "gpt2"],
+        ),
+        (
+            "a head too many",
+            with,
+            "--attention-head 5",
+            2,
+            &["--attention-head", "5", "1 to 4", "gpt2"],
+        ),
+        (
+            "no layer",
+            with,
+            "--attention-layer 0",
+            2,
+            &["--attention-layer", "0", "at least 1"],
+        ),
+        (
+            "a head of no picture",
+            without,
+            "--attention-head 1",
+            2,
+            &["--attention <FILE.svg>"],
+        ),
+        (
+            "a map without a folder",
+            "--attention @absent/map.svg",
+            "",
+            5,
+            &["absent/map.svg", "No such file"],
+        ),
+        (
+            "a map that is a folder",
+            "--attention @.",
+            "",
+            5,
+            &["directory"],
+        ),
+    ];
+    for (name, map, options, code, parts) in cases {
+        let line = format!("generate --model {gpt2} --prompt-ids 1,2 {map} {options}");
+        workshop.add(name, &line, *code, parts);
+    }
+    let line = format!("generate --model {rnn} --prompt-ids 1,2 {with}");
+    let parts = ["torch-lstm-lm", "without attention", "rnn-lm", "a gpt"];
+    workshop.add("a model that looks nowhere", &line, 2, &parts);
+    let line = format!("translate --model {transformer} {with}");
+    let parts = ["standard input", "no line", "--attention"];
+    workshop.add("a map of nothing", &line, 4, &parts);
+    workshop.reading("\n \n");
+    let line = format!("translate --model {transformer} {with} --output @map.svg");
+    let parts = ["--attention", "--output", "same file"];
+    workshop.add("a map in place of the translation", &line, 2, &parts);
+    workshop.reading("one\n");
+}
+
 /// Devices, commands, shells.
 pub(crate) fn others(workshop: &mut Workshop<'_>) {
     let gpt2 = workshop.gpt2.clone();

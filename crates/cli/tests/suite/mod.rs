@@ -1,6 +1,7 @@
 //! The command line from end to end: what a user types, and what comes back. Written once; each backend's package runs
 //! all of it on its own binary, which is why every test takes a [`Program`].
 
+pub(crate) mod attention;
 pub(crate) mod bad_files;
 pub(crate) mod bad_input;
 pub(crate) mod bad_models;
@@ -56,6 +57,9 @@ macro_rules! tests {
             translate {
                 a_file_gets_what_standard_output_would,
             }
+            attention {
+                a_map_has_the_tokens_of_both_sides_and_a_square_for_each_pair,
+            }
             plot {
                 one_run_and_two_runs_make_a_picture,
             }
@@ -91,6 +95,10 @@ macro_rules! tests {
                 every_line_has_its_translation_even_an_empty_one,
                 the_size_of_a_batch_changes_nothing,
                 a_recurrent_network_pronounces_as_it_always_has,
+            }
+            attention {
+                a_translation_is_drawn_beside_its_source_in_words,
+                a_text_that_is_longer_than_a_picture_is_drawn_from_its_beginning,
             }
             reading {
                 vectors_are_means_of_what_forward_gives,
