@@ -244,6 +244,9 @@ pub(crate) struct Parity {
     /// Model directories with a reference.safetensors, and perhaps a training.safetensors, beside the weights
     #[arg(value_name = "DIR", required = true)]
     pub(crate) references: Vec<PathBuf>,
+    /// Random prompts whose texts must not depend on the batch or the cache
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) prompts: usize,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! greedily and by beam search) and perhaps a `training.safetensors` (a batch, the gradient of every parameter on it, and
 //! the losses of twenty optimiser steps). Every backend goes through this one harness, so that their numbers compare.
 
+mod batching;
 mod decoding;
 mod steps;
 mod training;
@@ -69,6 +70,7 @@ pub(crate) fn run<P: Platform>(options: &Parity, context: &Context<P>) -> Result
         let mut cases = vec![Case::absolute("logits", outputs(directory, context)?)];
         cases.extend(steps::cases(directory, context)?);
         cases.extend(decoding::cases(directory, context)?);
+        cases.extend(batching::case(directory, options.prompts, context)?);
         cases.extend(training::cases(directory, context)?);
         for case in cases {
             let passes = case.passes();

@@ -87,7 +87,10 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
             let texts = filled.contains(&i).then(|| written.next()).flatten();
             let texts = texts.unwrap_or_default();
             if texts.is_empty() {
-                output.line(&json!({ "text": "", "ids": [], "score": 0.0 }), "")?;
+                output.line(
+                    &json!({ "text": "", "ids": [], "score": 0.0, "log_probs": [] }),
+                    "",
+                )?;
             }
             for text in texts {
                 let decoded = target_tokenizer.decode(&text.ids)?;

@@ -106,7 +106,10 @@ pub(crate) fn each_sample_is_a_line_of_its_own(program: Program) {
     assert_ne!(lines[0]["ids"], lines[1]["ids"]);
     for line in &lines {
         let keys: Vec<&String> = line.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["text", "prompt_ids", "ids", "score", "finish"]);
+        assert_eq!(
+            keys,
+            ["text", "prompt_ids", "ids", "score", "log_probs", "finish"]
+        );
         assert_eq!(line["ids"].as_array().map(Vec::len), Some(20));
         assert_eq!(
             line["text"].as_str().map(|text| text.chars().count()),
@@ -142,7 +145,7 @@ pub(crate) fn a_text_that_was_learnt_by_heart_is_streamed(program: Program) {
     let whole = program.run(arguments().chain(["--json", "-q"])).success();
     assert_eq!(whole.json()["text"], rest);
     assert_eq!(streamed.stdout, format!("{verse}\n"));
-    let told = format!("{n} tokens in");
+    let told = format!("wrote {n} at");
     assert!(streamed.stderr.contains(&told), "{}", streamed.stderr);
     assert_eq!(whole.stderr, "");
 }

@@ -8,6 +8,7 @@ pub(crate) mod bad_models;
 pub(crate) mod bad_options;
 pub(crate) mod bench;
 pub(crate) mod convert;
+pub(crate) mod decoding;
 pub(crate) mod forward;
 pub(crate) mod generate;
 pub(crate) mod help;
@@ -73,6 +74,12 @@ macro_rules! tests {
         suite::tests! { @ command $program; [$(#[ignore = $reason])?];
             forward {
                 without_a_reference_there_is_no_difference,
+            }
+            decoding {
+                a_text_ends_before_a_stop_string,
+                a_text_begins_as_it_is_told_and_avoids_words,
+                models_together_write_what_they_must,
+                ctrl_c_keeps_what_was_written,
             }
             generate {
                 greedy_texts_are_those_of_hugging_face,

@@ -13,11 +13,12 @@ pub(crate) fn outputs_texts_gradients_and_training_are_those_of_the_references(p
         "greedy ids",
         "beam ids",
         "beam scores",
+        "batching",
         "gradients",
         "loss, 20 steps",
     ];
-    let no_texts = [whole[0], whole[1], whole[5], whole[6]];
-    let no_search = [whole[0], whole[1], whole[2], whole[5], whole[6]];
+    let no_texts = [whole[0], whole[1], whole[5], whole[6], whole[7]];
+    let no_search = [whole[0], whole[1], whole[2], whole[6], whole[7]];
     let vectors = ["logits", "gradients", "loss, 20 steps"];
     let models = [
         ("gpt2", &whole[..]),

@@ -21,7 +21,7 @@ pub(crate) fn every_line_has_its_translation_even_an_empty_one(program: Program)
     assert_eq!(results.len(), 5);
     for (result, line) in results.iter().zip(&lines) {
         let keys: Vec<&String> = result.as_object().expect("an object").keys().collect();
-        assert_eq!(keys, ["text", "ids", "score"]);
+        assert_eq!(keys, ["text", "ids", "score", "log_probs"]);
         assert_eq!(result["text"], **line);
         let is_blank = result["ids"].as_array().is_some_and(Vec::is_empty);
         assert_eq!(is_blank, result["score"] == 0.0, "{result}");
