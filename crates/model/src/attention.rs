@@ -16,6 +16,9 @@ use burn::tensor::module::attention as fused_attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor, backend::Backend, s};
 
+/// Up to so many queries of a row are few.
+const FEW_QUERIES: usize = 16;
+
 /// Keys and values of one attention layer, split into heads: `[batch, n_kv_heads, seq, d_head]` each.
 #[derive(Debug, Clone)]
 pub struct KeyValue<B: Backend> {
@@ -38,8 +41,16 @@ impl<B: Backend> KeyValue<B> {
         rows
     }
 
-    /// Row `i` becomes what row `rows[i]` was.
+    /// Row `i` becomes what row `rows[i]` was. For keys and values as they are made.
     pub(crate) fn select_rows(self, rows: &Tensor<B, 1, Int>) -> Self {
+        Self {
+            key: self.key.select(0, rows.clone()),
+            value: self.value.select(0, rows.clone()),
+        }
+    }
+
+    /// The same for keys and values as [`join`](Self::join) lays them out, which they stay.
+    pub(crate) fn select_settled_rows(self, rows: &Tensor<B, 1, Int>) -> Self {
         Self {
             key: self
                 .key
@@ -152,10 +163,12 @@ impl<B: Backend> Attention<B> {
         } = look;
         let [batch, query_seq, _] = x.dims();
         let query = split_heads(project(&self.query, x), self.n_heads, rotation);
-        // Fused kernels know no gradient and keep their weights to themselves; and for a single query they cost more than two small products, which read the
-        // cache where it lies.
+        // Fused kernels know no gradient and keep their weights to themselves; and for few queries they cost more than two
+        // small products, which read the cache where it lies.
         let context = match memory {
-            [memory] if query_seq > 1 && maps.is_none() && !B::ad_enabled(&query.device()) => {
+            [memory]
+                if query_seq > FEW_QUERIES && maps.is_none() && !B::ad_enabled(&query.device()) =>
+            {
                 let (key, value) = (self.repeat(&memory.key), self.repeat(&memory.value));
                 let options = AttentionModuleOptions {
                     is_causal: mask.is_causal(),
@@ -343,13 +356,15 @@ mod tests {
 
     #[test]
     fn the_fused_kernel_and_the_equation_agree_under_a_mask() {
+        const N: usize = FEW_QUERIES + 3;
         for n_kv_heads in [4, 2, 1] {
             let device = Default::default();
             let attention = attention::<TestBackend>(n_kv_heads, &device);
-            let x = Tensor::random([2, 5, 8], Distribution::Default, &device);
-            let padding =
-                Tensor::from_data([[true, false, false, false, false], [false; 5]], &device);
-            let mask = Mask::causal(5, 5, &device).or(Mask::padding(Some(padding)));
+            let x = Tensor::random([2, N, 8], Distribution::Default, &device);
+            let mut hidden = [[false; N]; 2];
+            hidden[0][0] = true;
+            let padding = Tensor::from_data(hidden, &device);
+            let mask = Mask::causal(N, N, &device).or(Mask::padding(Some(padding)));
             let memory = [attention.keys_values(x.clone(), None)];
             let fused = look(&attention, &x, &memory, &mask, None);
 
@@ -358,7 +373,7 @@ mod tests {
             assert_near(plain, &fused);
             // What was recorded is what the values were weighed by.
             let context = maps[0].clone().matmul(attention.repeat(&memory[0].value));
-            let context = context.swap_dims(1, 2).reshape([2, 5, 8]);
+            let context = context.swap_dims(1, 2).reshape([2, N, 8]);
             assert_near(project(&attention.output, context), &fused);
 
             // In two parts as in one.
@@ -366,7 +381,7 @@ mod tests {
                 key: memory[0].key.clone().slice(s![.., .., range.clone()]),
                 value: memory[0].value.clone().slice(s![.., .., range]),
             };
-            let parts = [part(0..2), part(2..5)];
+            let parts = [part(0..2), part(2..N)];
             assert_near(look(&attention, &x, &parts, &mask, Some(&mut maps)), &fused);
             assert_near(maps.remove(1), &maps[0]);
         }

@@ -124,9 +124,11 @@ impl<B: Backend> KeyValueCache<B> {
 
     /// Row `i` becomes what row `rows[i]` was.
     pub fn reorder(&mut self, rows: &Tensor<B, 1, Int>) {
-        for part in [&mut self.settled, &mut self.recent] {
-            *part = part.take().map(|part| part.select_rows(rows));
-        }
+        self.settled = self
+            .settled
+            .take()
+            .map(|part| part.select_settled_rows(rows));
+        self.recent = self.recent.take().map(|part| part.select_rows(rows));
     }
 
     /// Writes positions into the recent block.

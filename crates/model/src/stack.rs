@@ -83,7 +83,7 @@ impl<B: Backend> Memory<B> {
             return;
         };
         for layer in &mut self.layers {
-            *layer = layer.clone().select_rows(&rows);
+            *layer = layer.clone().select_settled_rows(&rows);
         }
         self.padding_mask = self
             .padding_mask
