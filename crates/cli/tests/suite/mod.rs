@@ -58,9 +58,6 @@ macro_rules! tests {
             translate {
                 a_file_gets_what_standard_output_would,
             }
-            attention {
-                a_map_has_the_tokens_of_both_sides_and_a_square_for_each_pair,
-            }
             plot {
                 one_run_and_two_runs_make_a_picture,
             }
@@ -104,6 +101,7 @@ macro_rules! tests {
                 a_recurrent_network_pronounces_as_it_always_has,
             }
             attention {
+                a_map_has_the_tokens_of_both_sides_and_a_square_for_each_pair,
                 a_translation_is_drawn_beside_its_source_in_words,
                 a_text_that_is_longer_than_a_picture_is_drawn_from_its_beginning,
             }
