@@ -1,6 +1,6 @@
 //! The keys and values of the past, so that one new token costs one new token.
 
-use crate::attention::KeyValue;
+use crate::key_value::KeyValue;
 use burn::tensor::{Int, Tensor, backend::Backend, s};
 
 /// Positions that tokens are collected in, a few at a time, before they join the rest.

@@ -1,10 +1,11 @@
 //! One Transformer layer: self-attention, perhaps cross-attention, a feed-forward network, each in a residual branch.
 
-use crate::attention::{Attention, KeyValue, Look};
+use crate::attention::{Attention, Look};
 use crate::attention_map::AttentionMaps;
 use crate::cache::KeyValueCache;
 use crate::feed_forward::FeedForward;
 use crate::initialisation::WeightInitialisers;
+use crate::key_value::KeyValue;
 use crate::mask::Mask;
 use crate::norm::Norm;
 use crate::rotary::Rotation;

@@ -1,14 +1,13 @@
 //! A stack of layers: the encoder, the decoder and the decoder-only body of every Transformer here.
 
-use crate::attention::KeyValue;
 use crate::attention_map::{AttentionMaps, AttentionSize, Record};
 use crate::cache::KeyValueCache;
 use crate::initialisation::{Initialisation, WeightInitialisers};
 use crate::layer::{CrossInput, Layer, LayerContext, Sight};
 use crate::mask::Mask;
+use crate::memory::Memory;
 use crate::norm::Norm;
 use crate::rotary::Rotation;
-use crate::sharing::Kept;
 use crate::stack_config::{RelativePositions, StackConfig};
 use burn::module::Module;
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
@@ -51,54 +50,6 @@ pub struct Stack<B: Backend> {
     #[module(skip)]
     positions: RelativePositions,
     window: Option<usize>,
-}
-
-/// An encoder's output as the keys and values of each layer of a decoder: made once a source, read at every step.
-#[derive(Debug, Clone)]
-pub struct Memory<B: Backend> {
-    layers: Vec<KeyValue<B>>,
-    mask: Mask<B>,
-    /// `[batch, source_seq]`
-    padding_mask: Option<Tensor<B, 2, Bool>>,
-}
-
-impl<B: Backend> Memory<B> {
-    /// Laid out for being read at every step.
-    fn settle(mut self) -> Self {
-        self.layers = self
-            .layers
-            .into_iter()
-            .map(|layer| KeyValue::join(vec![layer]))
-            .collect();
-        self
-    }
-
-    /// Rows of the batch that read the same source go on sharing it.
-    ///
-    /// - `n_batch`: rows of the batch so far
-    fn reorder(&mut self, n_batch: usize, rows: &[usize], device: &B::Device) {
-        let n_memory = self.layers.first().map_or(0, KeyValue::n_rows);
-        let kept = Kept::of(n_memory, n_batch, rows);
-        let Some(rows) = kept.indices(device) else {
-            return;
-        };
-        for layer in &mut self.layers {
-            *layer = layer.clone().select_settled_rows(&rows);
-        }
-        self.padding_mask = self
-            .padding_mask
-            .take()
-            .map(|mask| select_rows(mask, &rows));
-        self.mask = Mask::padding(self.padding_mask.clone());
-    }
-}
-
-/// Rows of a boolean matrix. Burn selects numbers only.
-fn select_rows<B: Backend>(
-    mask: Tensor<B, 2, Bool>,
-    rows: &Tensor<B, 1, Int>,
-) -> Tensor<B, 2, Bool> {
-    mask.int().select(0, rows.clone()).equal_elem(1)
 }
 
 /// Everything a stack remembers between two steps: the past of each layer, and the encoder's output if there is one.
@@ -271,15 +222,9 @@ impl<B: Backend> Stack<B> {
         encoded: Tensor<B, 3>,
         padding_mask: Option<Tensor<B, 2, Bool>>,
     ) -> Memory<B> {
-        Memory {
-            layers: self
-                .layers
-                .iter()
-                .filter_map(|layer| layer.cross_keys_values(encoded.clone()))
-                .collect(),
-            mask: Mask::padding(padding_mask.clone()),
-            padding_mask,
-        }
+        let layers = self.layers.iter();
+        let layers = layers.filter_map(|layer| layer.cross_keys_values(encoded.clone()));
+        Memory::new(layers.collect(), padding_mask)
     }
 
     /// The state before the first token.
@@ -308,9 +253,9 @@ impl<B: Backend> Stack<B> {
         let mut caches = caches.map(|caches| caches.iter_mut());
         for (i, layer) in self.layers.iter().enumerate() {
             let cross = memory.and_then(|memory| {
-                memory.layers.get(i).map(|key_value| CrossInput {
+                memory.layer(i).map(|key_value| CrossInput {
                     key_value,
-                    mask: &memory.mask,
+                    mask: memory.mask(),
                 })
             });
             let cache = caches.as_mut().and_then(Iterator::next);

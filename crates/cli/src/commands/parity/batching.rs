@@ -9,8 +9,8 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_batch::{Stream, derive_seed};
 use hearth_data::TokenId;
 use hearth_hub::Model;
-use hearth_infer::{DecodeOptions, InferError, Strategy, generate, translate};
-use hearth_model::{Conditional, LanguageModel};
+use hearth_infer::{DecodeOptions, Hypothesis, InferError, Strategy, generate, translate};
+use hearth_model::{Autoregressive, Conditional, LanguageModel};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -43,7 +43,7 @@ pub(super) fn case<P: Platform>(
     let go_on = &mut |_| ControlFlow::Continue(());
     let different = match loaded.writer("parity")? {
         Writer::Language(model) => {
-            let rows = random_rows(n_prompts, hearth_model::Autoregressive::vocab(&model));
+            let rows = random_rows(n_prompts, model.vocab());
             let mut write = |rows: &[Vec<TokenId>]| generate(&model, rows, &options, device, go_on);
             let mut predict = |row: &[TokenId], text: &[TokenId]| {
                 model.forward(tokens::<Inference<P>>(&[row, text].concat(), device))
@@ -64,13 +64,17 @@ pub(super) fn case<P: Platform>(
     Ok(Some(Case::ids("batching", different)))
 }
 
+/// Texts behind rows.
+type Write<'a> = dyn FnMut(&[Vec<TokenId>]) -> Result<Vec<Vec<Hypothesis>>, InferError> + 'a;
+
+/// Logits behind a row and a text.
+type Predict<'a, B> = dyn FnMut(&[TokenId], &[TokenId]) -> Tensor<B, 3> + 'a;
+
 /// How many tokens differ between the three ways.
 fn differing<B: Backend>(
     rows: &[Vec<TokenId>],
-    write: &mut dyn FnMut(
-        &[Vec<TokenId>],
-    ) -> Result<Vec<Vec<hearth_infer::Hypothesis>>, InferError>,
-    predict: &mut dyn FnMut(&[TokenId], &[TokenId]) -> Tensor<B, 3>,
+    write: &mut Write<'_>,
+    predict: &mut Predict<'_, B>,
 ) -> Result<usize, InferError> {
     let mut n_different = 0;
     for batch in rows.chunks(BATCH) {
