@@ -21,21 +21,18 @@ const HEAD_PARTS: usize = 4;
 /// - returns `[batch, seq, d_output]`
 pub(crate) fn project<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
     let [batch, seq, d_input] = x.dims();
-    let rows = x.reshape([batch * seq, d_input]);
-    let rows = if is_few(&rows) && d_input.is_multiple_of(LAYER_PARTS) {
-        // A view: the parts lie one behind the other.
-        let [_, d_output] = layer.weight.dims();
-        let parts = [LAYER_PARTS, d_input / LAYER_PARTS, d_output];
-        let rows = multiply_by_inputs(rows, layer.weight.val().reshape(parts));
-        match &layer.bias {
-            Some(bias) => rows + bias.val().unsqueeze::<2>(),
+    let [_, d_output] = layer.weight.dims();
+    let shape = [batch, seq, d_output];
+    if is_few(&x) && d_input.is_multiple_of(LAYER_PARTS) {
+        let rows = multiply_by_inputs(x, layer.weight.val()).reshape(shape);
+        return match &layer.bias {
+            Some(bias) => rows + bias.val().unsqueeze::<3>(),
             None => rows,
-        }
-    } else {
-        layer.forward(rows)
-    };
-    let [_, d_output] = rows.dims();
-    rows.reshape([batch, seq, d_output])
+        };
+    }
+    layer
+        .forward(x.reshape([batch * seq, d_input]))
+        .reshape(shape)
 }
 
 /// `x · weightᵀ` over flattened rows.
@@ -49,8 +46,9 @@ pub(crate) fn project_transposed<B: Backend>(
 ) -> Tensor<B, 3> {
     let [batch, seq, d_input] = x.dims();
     let [d_output, _] = weight.dims();
+    let is_few = is_few(&x);
     let rows = x.reshape([batch * seq, d_input]);
-    let rows = if is_few(&rows) && d_output >= HEAD_PARTS {
+    let rows = if is_few && d_output >= HEAD_PARTS {
         multiply_by_outputs(rows, weight)
     } else {
         rows.matmul(weight.transpose())
@@ -59,21 +57,26 @@ pub(crate) fn project_transposed<B: Backend>(
 }
 
 /// Whether a product is made in parts.
-fn is_few<B: Backend>(rows: &Tensor<B, 2>) -> bool {
-    let [n_rows, _] = rows.dims();
-    n_rows <= FEW_ROWS && !B::ad_enabled(&rows.device())
+fn is_few<B: Backend>(x: &Tensor<B, 3>) -> bool {
+    let [batch, seq, _] = x.dims();
+    batch * seq <= FEW_ROWS && !B::ad_enabled(&x.device())
 }
 
 /// The sum of the products of the parts of the inner dimension.
 ///
-/// - `rows`: `[n_rows, d_input]`
-/// - `parts`: `[LAYER_PARTS, d_input / LAYER_PARTS, d_output]`
-/// - returns `[n_rows, d_output]`
-fn multiply_by_inputs<B: Backend>(rows: Tensor<B, 2>, parts: Tensor<B, 3>) -> Tensor<B, 2> {
-    let [n_rows, d_input] = rows.dims();
-    let rows = rows.reshape([n_rows, LAYER_PARTS, d_input / LAYER_PARTS]);
-    let products = rows.swap_dims(0, 1).matmul(parts);
-    products.sum_dim(0).squeeze_dim::<2>(0)
+/// - `x`: `[batch, seq, d_input]`
+/// - `weight`: `[d_input, d_output]`
+/// - returns `[1, batch * seq, d_output]`
+fn multiply_by_inputs<B: Backend>(x: Tensor<B, 3>, weight: Tensor<B, 2>) -> Tensor<B, 3> {
+    let ([batch, seq, d_input], [_, d_output]) = (x.dims(), weight.dims());
+    let (n_rows, d_part) = (batch * seq, d_input / LAYER_PARTS);
+    let rows = match n_rows {
+        1 => x.reshape([LAYER_PARTS, 1, d_part]),
+        _ => x.reshape([n_rows, LAYER_PARTS, d_part]).swap_dims(0, 1),
+    };
+    // A view: the parts lie one behind the other.
+    let parts = weight.reshape([LAYER_PARTS, d_part, d_output]);
+    rows.matmul(parts).sum_dim(0)
 }
 
 /// The products with the parts of the outputs, side by side; what does not fill a part is short.
