@@ -16,12 +16,15 @@ const EXAMPLES: &[(&str, &str)] = &[
         "generate",
         "{} generate --model runs/shakespeare-char-small/best --prompt 'ROMEO:' --temperature 0.8 --top-k 40\n  \
          {} generate --model gpt2 --prompt-ids 464,3290 --max-new-tokens 20 --greedy --json\n  \
+         {} generate --model runs/cicero/best --prompt Quid --min-p 0.1 --repetition-penalty 1.2 --stop . --samples 3\n  \
+         {} generate --model big --draft small --prompt Once --greedy\n  \
          {} generate --model runs/cicero/best --prompt 'Quid' --max-new-tokens 40 --attention quid.svg",
     ),
     (
         "translate",
         "echo 'forty-two' | {} translate --model runs/quickstart/best\n  \
          {} translate --model opus-mt-en-fr --input en.txt --output fr.txt --beam 6\n  \
+         {} translate --model runs/a/best --model runs/b/best --input en.txt --n-best 3 --json\n  \
          echo 'forty-two' | {} translate --model runs/quickstart/best --attention looks.svg",
     ),
     (
