@@ -127,7 +127,7 @@ pub(crate) struct Generate {
     /// Texts to write for each prompt
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) samples: usize,
-    /// A smaller model with the same tokenizer, which writes ahead: same text, sooner
+    /// A smaller model with the same tokenizer, which writes ahead: same text (sampled: same distribution), sooner
     #[arg(long, value_name = "DIR", conflicts_with = "beam")]
     pub(crate) draft: Option<PathBuf>,
     /// Tokens that it writes ahead

@@ -71,28 +71,24 @@ pub(crate) struct Decoding {
 
 /// Beam search besides its width.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Beam search")]
 pub(crate) struct Search {
     /// Beam scores are divided by the length to this power
     #[arg(
         long,
         value_name = "A",
         default_value_t = 1.0,
-        help_heading = "Beam search"
+        allow_negative_numbers = true
     )]
     pub(crate) length_penalty: f64,
     /// When a search with as many finished texts as beams is over: at once, when no other is likely to win, or can
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Stopping::No, help_heading = "Beam search")]
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Stopping::No)]
     pub(crate) early_stopping: Stopping,
     /// Groups of beams that differ from one another; their number divides that of the beams
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one, help_heading = "Beam search")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) beam_groups: usize,
     /// What a token costs a group for each time that an earlier group has chosen it
-    #[arg(
-        long,
-        value_name = "A",
-        default_value_t = 0.0,
-        help_heading = "Beam search"
-    )]
+    #[arg(long, value_name = "A", default_value_t = 0.0)]
     pub(crate) diversity_penalty: f64,
 }
 
@@ -119,17 +115,17 @@ impl From<Stopping> for EarlyStopping {
 
 /// What may be written.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
 pub(crate) struct RuleOptions {
     /// Make tokens that are there already so many times less likely
-    #[arg(long, value_name = "R", default_value_t = 1.0, help_heading = "Rules")]
+    #[arg(long, value_name = "R", default_value_t = 1.0)]
     pub(crate) repetition_penalty: f64,
     /// Subtract this from a new token's logit for each time that it was written
     #[arg(
         long,
         value_name = "A",
         default_value_t = 0.0,
-        allow_negative_numbers = true,
-        help_heading = "Rules"
+        allow_negative_numbers = true
     )]
     pub(crate) frequency_penalty: f64,
     /// Subtract this from the logits of tokens that were written
@@ -137,23 +133,22 @@ pub(crate) struct RuleOptions {
         long,
         value_name = "A",
         default_value_t = 0.0,
-        allow_negative_numbers = true,
-        help_heading = "Rules"
+        allow_negative_numbers = true
     )]
     pub(crate) presence_penalty: f64,
     /// Never write N tokens that follow one another there already
-    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Rules")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) no_repeat_ngram: Option<usize>,
     /// Never write this; may be given again
-    #[arg(long, value_name = "TEXT", help_heading = "Rules")]
+    #[arg(long, value_name = "TEXT")]
     pub(crate) bad_word: Vec<String>,
     /// New tokens at least
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Rules")]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) min_new_tokens: usize,
     /// Begin what is written with this
-    #[arg(long, value_name = "TEXT", help_heading = "Rules")]
+    #[arg(long, value_name = "TEXT")]
     pub(crate) prefix: Option<String>,
     /// End a text before this; may be given again
-    #[arg(long, value_name = "TEXT", help_heading = "Rules")]
+    #[arg(long, value_name = "TEXT")]
     pub(crate) stop: Vec<String>,
 }

@@ -86,9 +86,13 @@ impl<B: Backend> Loaded<B> {
             // Then token ids are all there is.
             _ => a.is_none() && b.is_none(),
         };
-        let start = |directory: &ModelDirectory<B>| {
-            let special = &directory.special;
-            (special.decoder_start.or(special.bos), special.pad)
+        // A language model begins with its prompt.
+        let start = |directory: &ModelDirectory<B>| match directory.model {
+            Model::Transformer(_) | Model::RnnSeq2Seq(_) => {
+                let special = &directory.special;
+                Some((special.decoder_start.or(special.bos), special.pad))
+            }
+            _ => None,
         };
         let what = if !alike(&ours.tokenizer, &theirs.tokenizer) {
             "tokenizers"
@@ -96,7 +100,7 @@ impl<B: Backend> Loaded<B> {
             "tokenizers of what is written"
         } else if ours.special.eos != theirs.special.eos {
             "end tokens"
-        } else if start(ours) != start(theirs) {
+        } else if start(ours).zip(start(theirs)).is_some_and(|(a, b)| a != b) {
             "start and padding tokens"
         } else {
             return Ok(());
