@@ -171,9 +171,8 @@ pub(crate) struct Translate {
 
 #[derive(Debug, Args)]
 pub(crate) struct Transcribe {
-    /// The model directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) models: Models,
     /// The recordings
     #[arg(value_name = "FILE.wav", required = true)]
     pub(crate) recordings: Vec<PathBuf>,
@@ -221,6 +220,51 @@ pub(crate) struct Forward {
 pub(crate) enum Bench {
     /// Time training steps of a recipe, on random tokens
     Train(BenchTrain),
+    /// Time the tokens that a model writes behind random ones
+    Decode(BenchDecode),
+    /// Time a model's outputs for random inputs
+    Forward(BenchForward),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchDecode {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Tokens of each prompt or, for an encoder-decoder, of each source
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
+    pub(crate) prompt_tokens: usize,
+    /// Tokens to write behind each
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_two)]
+    pub(crate) max_new_tokens: usize,
+    /// Texts at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) batch_size: usize,
+    /// Search with this many beams; with one, the likeliest token is taken each time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) beam: usize,
+    /// How often all of it is timed, after once that does not count
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
+    pub(crate) rounds: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchForward {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Tokens a row, or frames of a recording; by default 128, or as many as the model has positions for
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) seq: Option<usize>,
+    /// Rows at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
+    pub(crate) batch_size: usize,
+    /// Passes to time
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
+    pub(crate) steps: usize,
+    /// Passes before them that do not count
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) warm_up: usize,
 }
 
 #[derive(Debug, Args)]
@@ -270,6 +314,13 @@ pub(crate) struct Plot {
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+pub(crate) fn at_least_two(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(0 | 1) | Err(_) => Err("expected a whole number of at least 2"),
+        Ok(count) => Ok(count),
+    }
 }
 
 pub(crate) fn at_least_one(text: &str) -> Result<usize, &'static str> {

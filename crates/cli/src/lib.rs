@@ -96,7 +96,13 @@ fn run<P: Platform>(
         Command::Embed(options) => commands::embed::run(options, &context()?),
         Command::Score(options) => commands::score::run(options, &context()?),
         Command::Forward(options) => commands::forward::run(options, &context()?),
-        Command::Bench(Bench::Train(options)) => commands::bench::train(options, &context()?),
+        Command::Bench(Bench::Train(options)) => commands::bench::train::run(options, &context()?),
+        Command::Bench(Bench::Decode(options)) => {
+            commands::bench::decode::run(options, &context()?)
+        }
+        Command::Bench(Bench::Forward(options)) => {
+            commands::bench::forward::run(options, &context()?)
+        }
         Command::Parity(options) => commands::parity::run(options, &context()?),
         Command::Inspect(options) => commands::inspect::run(options, &context()?),
         Command::Convert(options) => commands::convert::convert(options, &context()?),

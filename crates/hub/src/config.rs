@@ -126,7 +126,7 @@ impl ModelConfig {
     }
 
     /// The number of tokens of a source, where it may be another than that of a target.
-    pub fn source_vocab(&self) -> Option<usize> {
+    pub fn source_size(&self) -> Option<usize> {
         match self {
             Self::RnnSeq2Seq(config) => Some(config.source.vocab),
             _ => self.vocab(),
@@ -134,7 +134,7 @@ impl ModelConfig {
     }
 
     /// The most positions a text can have, where the model says so.
-    pub(crate) fn n_positions(&self) -> Option<usize> {
+    pub fn n_positions(&self) -> Option<usize> {
         match self {
             Self::Vit(config) => Some(1 + config.patches.n_patches()),
             _ => self.embedding().map(|embedding| embedding.max_positions),

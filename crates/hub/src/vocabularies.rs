@@ -74,7 +74,7 @@ impl Tokenizers {
         config: &ModelConfig,
     ) -> Result<(), HubError> {
         let both = [
-            (TOKENIZER, &self.source, config.source_vocab()),
+            (TOKENIZER, &self.source, config.source_size()),
             (TARGET_TOKENIZER, &self.target, config.vocab()),
         ];
         for (name, tokenizer, vocab) in both {

@@ -1,5 +1,6 @@
 //! What models that read and do not write are asked for: a class, an embedding, what stands under a mask.
 
+use crate::ensemble::Mixture;
 use crate::error::{InferError, known_tokens};
 use crate::logits::to_floats;
 use crate::prompts::not_longer;
@@ -113,6 +114,33 @@ pub fn classify_images<B: Backend>(
     let shape = [images.len(), size.n_channels, size.height, size.width];
     let pixels = Tensor::from_data(TensorData::new(images.concat(), shape), device);
     rows(softmax(model.forward(pixels), 1), |_| 0)
+}
+
+/// What several models find of one thing, as one: the weighted mean of their probabilities or, made to sum to 1 again, of
+/// their log-probabilities.
+///
+/// - `members`: the probability of each class by each model, and the model's weight
+/// - returns a probability a class
+pub fn mix_classes(members: &[(Vec<f32>, f64)], mixture: Mixture) -> Vec<f32> {
+    let n_classes = members.iter().map(|(found, _)| found.len()).min();
+    let total: f64 = members.iter().map(|(_, weight)| weight).sum();
+    let mean = |class: usize| {
+        let parts = members.iter().map(|(found, weight)| {
+            let probability = f64::from(found[class]);
+            weight / total
+                * match mixture {
+                    Mixture::Probabilities => probability,
+                    Mixture::LogProbabilities => probability.ln(),
+                }
+        });
+        match mixture {
+            Mixture::Probabilities => parts.sum::<f64>(),
+            Mixture::LogProbabilities => parts.sum::<f64>().exp(),
+        }
+    };
+    let means: Vec<f64> = (0..n_classes.unwrap_or(0)).map(mean).collect();
+    let sum = means.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    means.into_iter().map(|mean| (mean / sum) as f32).collect()
 }
 
 /// What might stand at each masked position of each text; none for a model that guesses no tokens.
@@ -239,6 +267,17 @@ mod tests {
 
     fn near(a: &[f32], b: &[f32]) -> bool {
         a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+    }
+
+    #[test]
+    fn classes_of_several_models_are_the_means_worked_out_by_hand() {
+        let members = [(vec![0.6, 0.4], 1.0), (vec![0.1, 0.9], 3.0)];
+        let found = mix_classes(&members, Mixture::Probabilities);
+        assert!(near(&found, &[0.225, 0.775]));
+        // 0.6^¼ 0.1^¾ and 0.4^¼ 0.9^¾
+        let (one, other) = (0.156_508f32, 0.734_847_f32);
+        let found = mix_classes(&members, Mixture::LogProbabilities);
+        assert!(near(&found, &[one / (one + other), other / (one + other)]));
     }
 
     #[test]

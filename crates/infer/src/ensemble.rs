@@ -1,7 +1,6 @@
 //! Several models that write and score as one.
 
 use crate::error::{InferError, option};
-use crate::prompts::TokenSource;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
 use hearth_model::{Autoregressive, Conditional, DecodingState, LanguageModel};
@@ -45,8 +44,12 @@ pub struct Ensemble<'a, T: ?Sized> {
 /// Language models as one.
 pub type LanguageEnsemble<'a, B> = Ensemble<'a, dyn LanguageMember<B> + 'a>;
 
-/// Models that read a source of tokens, as one.
-pub type ConditionalEnsemble<'a, B> = Ensemble<'a, dyn ConditionalMember<B> + 'a>;
+/// Models that read a source, as one: of tokens, if nothing else is said.
+pub type ConditionalEnsemble<'a, B, S = Tensor<B, 2, Int>> =
+    Ensemble<'a, dyn ConditionalMember<B, S> + 'a>;
+
+/// Models that read sound, as one.
+pub type SpeechEnsemble<'a, B> = ConditionalEnsemble<'a, B, Tensor<B, 3>>;
 
 /// What all members have; every [`Autoregressive`] model has it.
 pub trait Member<B: Backend> {
@@ -62,15 +65,15 @@ pub trait LanguageMember<B: Backend>: Member<B> {
     fn begin<'a>(&'a self, n_hidden: &[usize]) -> Box<dyn Running<'a, B> + 'a>;
 }
 
-/// Every [`Conditional`] model that reads tokens.
-pub trait ConditionalMember<B: Backend>: Member<B> {
+/// Every [`Conditional`] model that reads a source `S`.
+pub trait ConditionalMember<B: Backend, S>: Member<B> {
     /// See [`Conditional::start`].
     fn begin<'a>(
         &'a self,
-        source: Tensor<B, 2, Int>,
+        source: S,
         padding_mask: Option<Tensor<B, 2, Bool>>,
     ) -> Box<dyn Running<'a, B> + 'a>;
-    /// See [`Conditional::source_vocab`] and [`Conditional::max_source_positions`].
+    /// See [`Conditional::source_size`] and [`Conditional::max_source_positions`].
     fn source_sizes(&self) -> [usize; 2];
 }
 
@@ -140,10 +143,10 @@ impl<B: Backend, M: LanguageModel<B>> LanguageMember<B> for M {
     }
 }
 
-impl<B: Backend, M: TokenSource<B>> ConditionalMember<B> for M {
+impl<B: Backend, M: Conditional<B>> ConditionalMember<B, M::Source> for M {
     fn begin<'a>(
         &'a self,
-        source: Tensor<B, 2, Int>,
+        source: M::Source,
         padding_mask: Option<Tensor<B, 2, Bool>>,
     ) -> Box<dyn Running<'a, B> + 'a> {
         let state = Conditional::start(self, source, padding_mask);
@@ -151,7 +154,7 @@ impl<B: Backend, M: TokenSource<B>> ConditionalMember<B> for M {
     }
 
     fn source_sizes(&self) -> [usize; 2] {
-        [self.source_vocab(), self.max_source_positions()]
+        [self.source_size(), self.max_source_positions()]
     }
 }
 
@@ -200,7 +203,10 @@ impl<'a, T: ?Sized> Ensemble<'a, T> {
         let right = weight > 0.0 && weight.is_finite();
         option(right, "weight", weight, "a finite number above 0")?;
         let index = self.members.len();
-        for (what, [found, expected]) in ["tokens", "tokens of the source"].into_iter().zip(sizes) {
+        for (what, [found, expected]) in ["tokens", "tokens or numbers of the source"]
+            .into_iter()
+            .zip(sizes)
+        {
             if found != expected {
                 return Err(InferError::Ensemble {
                     index,
@@ -250,13 +256,13 @@ impl<'a, B: Backend> LanguageEnsemble<'a, B> {
     }
 }
 
-impl<'a, B: Backend> ConditionalEnsemble<'a, B> {
+impl<'a, B: Backend, S: 'a> ConditionalEnsemble<'a, B, S> {
     /// One model more.
     ///
     /// - `weight`: beside 1 of the first
     pub fn and(
         self,
-        member: &'a (dyn ConditionalMember<B> + 'a),
+        member: &'a (dyn ConditionalMember<B, S> + 'a),
         weight: f64,
     ) -> Result<Self, InferError> {
         let first = self.members[0].0;
@@ -321,21 +327,17 @@ impl<'a, B: Backend> LanguageModel<B> for LanguageEnsemble<'a, B> {
     }
 }
 
-impl<'a, B: Backend> Conditional<B> for ConditionalEnsemble<'a, B> {
-    type Source = Tensor<B, 2, Int>;
+impl<'a, B: Backend, S: Clone + 'a> Conditional<B> for ConditionalEnsemble<'a, B, S> {
+    type Source = S;
 
-    fn start(
-        &self,
-        source: Tensor<B, 2, Int>,
-        padding_mask: Option<Tensor<B, 2, Bool>>,
-    ) -> EnsembleState<'a, B> {
-        let begin = |(member, _): &(&'a (dyn ConditionalMember<B> + 'a), f64)| {
+    fn start(&self, source: S, padding_mask: Option<Tensor<B, 2, Bool>>) -> EnsembleState<'a, B> {
+        let begin = |(member, _): &(&'a (dyn ConditionalMember<B, S> + 'a), f64)| {
             member.begin(source.clone(), padding_mask.clone())
         };
         EnsembleState(self.members.iter().map(begin).collect())
     }
 
-    fn source_vocab(&self) -> usize {
+    fn source_size(&self) -> usize {
         self.members[0].0.source_sizes()[0]
     }
 

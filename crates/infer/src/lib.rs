@@ -55,10 +55,11 @@ pub use attention::{AttentionChoice, AttentionMap, cross_attention, self_attenti
 pub use decode::{PromptText, Prompts, decode};
 pub use encoders::{
     Guess, MaskGuesses, Pooling, classify, classify_images, embed, fill_mask, likeliest,
+    mix_classes,
 };
 pub use ensemble::{
     ConditionalEnsemble, ConditionalMember, Ensemble, EnsembleState, LanguageEnsemble,
-    LanguageMember, Member, Mixture, Running,
+    LanguageMember, Member, Mixture, Running, SpeechEnsemble,
 };
 pub use error::InferError;
 pub use hearth_batch::PairTokens;

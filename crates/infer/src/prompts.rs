@@ -159,8 +159,8 @@ pub(crate) fn source_batch<B: Backend, M: TokenSource<B>>(
     pad: TokenId,
     device: &B::Device,
 ) -> Result<Padded<B>, InferError> {
-    check("source", sources, model.source_vocab())?;
-    known_tokens(&[pad], model.source_vocab())?;
+    check("source", sources, model.source_size())?;
+    known_tokens(&[pad], model.source_size())?;
     not_longer("source", sources, model.max_source_positions())?;
     Ok(pad_right(sources, pad, device))
 }

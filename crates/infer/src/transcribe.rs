@@ -5,7 +5,7 @@ use crate::error::{InferError, known_tokens};
 use crate::options::{DecodeOptions, Hypothesis, TokenEvent};
 use burn::tensor::{Bool, Tensor, backend::Backend};
 use hearth_data::TokenId;
-use hearth_model::{Autoregressive, Conditional, SpeechToText};
+use hearth_model::Conditional;
 use std::ops::ControlFlow;
 
 /// Writes down each recording. Texts begin behind the token `start`, which is not returned.
@@ -17,8 +17,8 @@ use std::ops::ControlFlow;
 /// - `padding_mask`: `[batch, n_frames]`, where a row is padding, which belongs at its end
 /// - `on_token`: see [`decode`]
 /// - returns the hypotheses of each recording, best first
-pub fn transcribe<B: Backend>(
-    model: &SpeechToText<B>,
+pub fn transcribe<B: Backend, M: Conditional<B, Source = Tensor<B, 3>>>(
+    model: &M,
     frames: Tensor<B, 3>,
     padding_mask: Option<Tensor<B, 2, Bool>>,
     start: TokenId,
@@ -27,10 +27,10 @@ pub fn transcribe<B: Backend>(
 ) -> Result<Vec<Vec<Hypothesis>>, InferError> {
     known_tokens(&[start], model.vocab())?;
     let ([batch, n_frames, width], device) = (frames.dims(), frames.device());
-    if width != model.n_mels() {
+    if width != model.source_size() {
         return Err(InferError::FrameWidth {
             found: width,
-            n_mels: model.n_mels(),
+            n_mels: model.source_size(),
         });
     }
     if n_frames > model.max_source_positions() {

@@ -7,7 +7,7 @@
 use crate::initialisation::{WeightInitialisers, linear};
 use crate::key_value::KeyValue;
 use crate::mask::Mask;
-use crate::projection::project;
+use crate::projection::{project, project_all};
 use crate::rotary::Rotation;
 use crate::stack_config::StackConfig;
 use burn::module::Module;
@@ -79,8 +79,7 @@ impl<B: Backend> Attention<B> {
     /// - `x`: `[batch, key_seq, d_model]`
     /// - `rotation`: the angles of these positions, where they are rotary
     pub fn keys_values(&self, x: Tensor<B, 3>, rotation: Option<&Rotation<B>>) -> KeyValue<B> {
-        let key = project(&self.key, x.clone());
-        let value = project(&self.value, x);
+        let [key, value] = project_all([&self.key, &self.value], x);
         KeyValue {
             key: split_heads(key, self.n_kv_heads, rotation),
             value: split_heads(value, self.n_kv_heads, None),

@@ -123,8 +123,8 @@ pub trait Conditional<B: Backend>: Autoregressive<B> {
         Tensor::cat(logits, 1)
     }
 
-    /// Number of tokens that a source may be made of, where it is made of tokens.
-    fn source_vocab(&self) -> usize {
+    /// How many different tokens may stand in a source or, where it is made of vectors, how wide these are.
+    fn source_size(&self) -> usize {
         self.vocab()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::activation::Activation;
 use crate::initialisation::{WeightInitialisers, linear};
-use crate::projection::project;
+use crate::projection::{project, project_all};
 use crate::stack_config::StackConfig;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
@@ -51,7 +51,10 @@ impl<B: Backend> FeedForward<B> {
     /// - returns `[batch, seq, d_model]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         let hidden = match &self.gate {
-            Some(gate) => self.activation.apply(project(gate, x.clone())) * project(&self.up, x),
+            Some(gate) => {
+                let [gate, up] = project_all([gate, &self.up], x);
+                self.activation.apply(gate) * up
+            }
             None => self.activation.apply(project(&self.up, x)),
         };
         project(&self.down, self.dropout.forward(hidden))

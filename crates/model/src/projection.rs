@@ -20,19 +20,33 @@ const HEAD_PARTS: usize = 4;
 /// - `x`: `[batch, seq, d_input]`
 /// - returns `[batch, seq, d_output]`
 pub(crate) fn project<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 3> {
+    let [output] = project_all([layer], x);
+    output
+}
+
+/// Several layers over the same rows, which are laid out once.
+///
+/// - `x`: `[batch, seq, d_input]`
+/// - returns `[batch, seq, d_output]` of each layer
+pub(crate) fn project_all<B: Backend, const N: usize>(
+    layers: [&Linear<B>; N],
+    x: Tensor<B, 3>,
+) -> [Tensor<B, 3>; N] {
     let [batch, seq, d_input] = x.dims();
-    let [_, d_output] = layer.weight.dims();
-    let shape = [batch, seq, d_output];
+    let shape = |layer: &Linear<B>| [batch, seq, layer.weight.dims()[1]];
     if is_few(&x) && d_input.is_multiple_of(LAYER_PARTS) {
-        let rows = multiply_by_inputs(x, layer.weight.val()).reshape(shape);
-        return match &layer.bias {
-            Some(bias) => rows + bias.val().unsqueeze::<3>(),
-            None => rows,
-        };
+        let rows = inputs_in_parts(x);
+        return layers.map(|layer| {
+            let product = multiply_by_inputs(rows.clone(), layer.weight.val());
+            let product = product.reshape(shape(layer));
+            match &layer.bias {
+                Some(bias) => product + bias.val().unsqueeze::<3>(),
+                None => product,
+            }
+        });
     }
-    layer
-        .forward(x.reshape([batch * seq, d_input]))
-        .reshape(shape)
+    let rows = x.reshape([batch * seq, d_input]);
+    layers.map(|layer| layer.forward(rows.clone()).reshape(shape(layer)))
 }
 
 /// `x · weightᵀ` over flattened rows.
@@ -62,18 +76,24 @@ fn is_few<B: Backend>(x: &Tensor<B, 3>) -> bool {
     batch * seq <= FEW_ROWS && !B::ad_enabled(&x.device())
 }
 
+/// - `x`: `[batch, seq, d_input]`
+/// - returns `[LAYER_PARTS, batch * seq, d_input / LAYER_PARTS]`
+fn inputs_in_parts<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
+    let [batch, seq, d_input] = x.dims();
+    let d_part = d_input / LAYER_PARTS;
+    match batch * seq {
+        1 => x.reshape([LAYER_PARTS, 1, d_part]),
+        n_rows => x.reshape([n_rows, LAYER_PARTS, d_part]).swap_dims(0, 1),
+    }
+}
+
 /// The sum of the products of the parts of the inner dimension.
 ///
-/// - `x`: `[batch, seq, d_input]`
+/// - `rows`: what [`inputs_in_parts`] gives
 /// - `weight`: `[d_input, d_output]`
 /// - returns `[1, batch * seq, d_output]`
-fn multiply_by_inputs<B: Backend>(x: Tensor<B, 3>, weight: Tensor<B, 2>) -> Tensor<B, 3> {
-    let ([batch, seq, d_input], [_, d_output]) = (x.dims(), weight.dims());
-    let (n_rows, d_part) = (batch * seq, d_input / LAYER_PARTS);
-    let rows = match n_rows {
-        1 => x.reshape([LAYER_PARTS, 1, d_part]),
-        _ => x.reshape([n_rows, LAYER_PARTS, d_part]).swap_dims(0, 1),
-    };
+fn multiply_by_inputs<B: Backend>(rows: Tensor<B, 3>, weight: Tensor<B, 2>) -> Tensor<B, 3> {
+    let ([_, _, d_part], [_, d_output]) = (rows.dims(), weight.dims());
     // A view: the parts lie one behind the other.
     let parts = weight.reshape([LAYER_PARTS, d_part, d_output]);
     rows.matmul(parts).sum_dim(0)

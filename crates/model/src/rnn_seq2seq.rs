@@ -173,7 +173,7 @@ impl<B: Backend> Conditional<B> for RnnSeq2Seq<B> {
         }
     }
 
-    fn source_vocab(&self) -> usize {
+    fn source_size(&self) -> usize {
         self.source.vocab()
     }
 }

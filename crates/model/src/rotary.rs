@@ -194,11 +194,14 @@ impl RotaryConfig {
             }
         }
         let shape = [rows.len(), seq, 1, d_head];
+        if let [1, 1, _, _] = shape {
+            return Rotation::One(matrix(turn(&cos, &sin), device));
+        }
         let tensor = |values| Tensor::from_data(TensorData::new(values, shape), device);
-        Rotation {
+        Rotation::Many {
             cos: tensor(cos),
             sin: tensor(sin),
-            quarter_turn: quarter_turn(d_head, device),
+            quarter_turn: matrix(turn(&vec![0.0; d_head], &vec![1.0; d_head]), device),
         }
     }
 }
@@ -211,48 +214,74 @@ fn blend(frequency: f64, factor: f64, kept: f64) -> f64 {
 
 /// The angles of some positions, made once a forward pass and shared by its layers.
 #[derive(Debug, Clone)]
-pub struct Rotation<B: Backend> {
-    /// `[batch or 1, seq, 1, d_head]`
-    cos: Tensor<B, 4>,
-    /// `[batch or 1, seq, 1, d_head]`
-    sin: Tensor<B, 4>,
-    /// `[d_head, d_head]`
-    quarter_turn: Tensor<B, 2>,
+pub enum Rotation<B: Backend> {
+    /// One position, as a token that is decoded has: all there is to do is a product.
+    One(
+        /// `[d_head, d_head]`
+        Tensor<B, 2>,
+    ),
+    /// Several positions, turned by `x cos + quarter_turn(x) sin`.
+    Many {
+        /// `[batch or 1, seq, 1, d_head]`
+        cos: Tensor<B, 4>,
+        /// `[batch or 1, seq, 1, d_head]`
+        sin: Tensor<B, 4>,
+        /// `[d_head, d_head]`
+        quarter_turn: Tensor<B, 2>,
+    },
 }
 
 impl<B: Backend> Rotation<B> {
-    /// Turns each head's vectors: `x cos + turned(x) sin`.
+    /// Turns each head's vectors.
     ///
     /// - `x`: `[batch, seq, n_heads, d_head]`
     /// - returns the same shape
     pub(crate) fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let [batch, seq, n_heads, d_head] = x.dims();
-        let turned = x
-            .clone()
-            .reshape([batch * seq * n_heads, d_head])
-            .matmul(self.quarter_turn.clone())
-            .reshape([batch, seq, n_heads, d_head]);
-        x * self.cos.clone() + turned * self.sin.clone()
+        let product = |x: Tensor<B, 4>, matrix: &Tensor<B, 2>| {
+            x.reshape([batch * seq * n_heads, d_head])
+                .matmul(matrix.clone())
+                .reshape([batch, seq, n_heads, d_head])
+        };
+        match self {
+            Self::One(turn) => product(x, turn),
+            Self::Many {
+                cos,
+                sin,
+                quarter_turn,
+            } => x.clone() * cos.clone() + product(x, quarter_turn) * sin.clone(),
+        }
     }
 }
 
-/// What turns every pair by a quarter, `(a, b)` to `(-b, a)`: a matrix of zeros, ones and minus ones, so that its product is
-/// exact, and a single operation where halves that change places take many.
-fn quarter_turn<B: Backend>(d_head: usize, device: &B::Device) -> Tensor<B, 2> {
-    let half = d_head / 2;
+/// The matrix that turns every pair `(a, b)` by its angle, to `(a cos - b sin, b cos + a sin)`. By a quarter it is made of zeros,
+/// ones and minus ones, so that its product is exact, and a single operation where halves that change places take many.
+///
+/// - `cos`, `sin`: `[d_head]`
+/// - returns `[d_head, d_head]`, to be multiplied from the right
+fn turn(cos: &[f32], sin: &[f32]) -> Vec<f32> {
+    let (d_head, half) = (cos.len(), cos.len() / 2);
     let mut values = vec![0f32; d_head * d_head];
-    for pair in 0..half {
-        values[(pair + half) * d_head + pair] = -1.0;
-        values[pair * d_head + pair + half] = 1.0;
+    for (low, high) in (0..half).zip(half..) {
+        values[low * d_head + low] = cos[low];
+        values[high * d_head + high] = cos[high];
+        values[high * d_head + low] = -sin[low];
+        values[low * d_head + high] = sin[high];
     }
-    Tensor::from_data(TensorData::new(values, [d_head, d_head]), device)
+    values
+}
+
+/// A square matrix.
+fn matrix<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 2> {
+    let size = values.len().isqrt();
+    Tensor::from_data(TensorData::new(values, [size, size]), device)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::TestBackend;
-    use burn::tensor::{Distribution, s};
+    use burn::tensor::{Distribution, Tolerance, s};
 
     fn close(found: &[f64], expected: &[f64]) {
         assert_eq!(found.len(), expected.len());
@@ -319,12 +348,22 @@ mod tests {
     }
 
     #[test]
-    fn a_padded_row_counts_from_behind_its_padding() {
+    fn a_padded_row_counts_from_behind_its_padding_and_a_position_turns_alone_as_among_others() {
         let device = Default::default();
         let rotary = RotaryConfig::default();
-        let both = rotary.rotation::<TestBackend>(4, (0, 3), &[0, 2], &device);
-        let alone = rotary.rotation::<TestBackend>(4, (0, 1), &[0], &device);
-        let last = both.cos.slice(s![1, 2, .., ..]).into_data();
-        last.assert_eq(&alone.cos.into_data(), false);
+        let x = Tensor::<TestBackend, 4>::random([2, 5, 3, 8], Distribution::Default, &device);
+        let all = rotary
+            .rotation(8, (0, 5), &[0, 2], &device)
+            .apply(x.clone());
+        for (row, n_hidden) in [0, 2].into_iter().enumerate() {
+            for position in 0..5 - n_hidden {
+                let place = s![row, n_hidden + position, .., ..];
+                let alone = rotary.rotation(8, (position, 1), &[0], &device);
+                assert!(matches!(alone, Rotation::One(_)));
+                let alone = alone.apply(x.clone().slice(place)).into_data();
+                let found = all.clone().slice(place).into_data();
+                found.assert_approx_eq::<f32>(&alone, Tolerance::absolute(1e-6));
+            }
+        }
     }
 }

@@ -243,6 +243,10 @@ impl<B: Backend> Conditional<B> for SpeechToText<B> {
         self.write(self.encode(frames, padding_mask), target)
     }
 
+    fn source_size(&self) -> usize {
+        self.n_mels()
+    }
+
     fn max_source_positions(&self) -> usize {
         self.frames.max_frames()
     }

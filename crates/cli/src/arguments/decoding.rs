@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// One model, or several as one.
 #[derive(Debug, Args)]
 pub(crate) struct Models {
-    /// The model directory; given again, the models write as one (an ensemble)
+    /// The model directory; given again, the models work as one (an ensemble)
     #[arg(long = "model", value_name = "DIR", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// How much each model of an ensemble counts, as 2,1; by default all alike
@@ -22,9 +22,9 @@ pub(crate) struct Models {
 /// What is averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MixtureKind {
-    /// A token is likely if any model finds it likely
+    /// A token or a class is likely if any model finds it likely
     Probabilities,
-    /// A token is likely if no model finds it unlikely
+    /// A token or a class is likely if no model finds it unlikely
     LogProbabilities,
 }
 

@@ -35,7 +35,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "classify",
         "echo 'Where is Paris?' | {} classify --model runs/trec/best\n  \
-         {} classify --model runs/mnist/best --top 3 --json seven.png",
+         {} classify --model runs/mnist/best --top 3 --json seven.png\n  \
+         {} classify --model runs/a/best --model runs/b/best --weights 2,1 --input questions.txt",
     ),
     (
         "fill-mask",
@@ -57,7 +58,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     (
         "bench",
         "{} bench train --config configs/shakespeare-char-small.toml\n  \
-         {} bench train --config configs/cicero.toml --steps 500 --json",
+         {} bench train --config configs/cicero.toml --steps 500 --json\n  \
+         {} bench decode --model SmolLM-135M --prompt-tokens 16 --max-new-tokens 128\n  \
+         {} bench decode --model opus-mt-en-fr --batch-size 32 --beam 4\n  \
+         {} bench forward --model bert-base-uncased --batch-size 16 --seq 64",
     ),
     (
         "parity",

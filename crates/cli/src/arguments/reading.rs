@@ -1,15 +1,12 @@
 //! The options of the commands that read and do not write: `classify`, `fill-mask`, `embed`.
 
-use super::at_least_one;
+use super::{Models, at_least_one};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// What the three have in common.
 #[derive(Debug, Args)]
 pub(crate) struct Lines {
-    /// The model directory
-    #[arg(long, value_name = "DIR")]
-    pub(crate) model: PathBuf,
     /// The texts, one a line; standard input if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
@@ -24,6 +21,8 @@ pub(crate) struct Lines {
 #[derive(Debug, Args)]
 pub(crate) struct Classify {
     #[command(flatten)]
+    pub(crate) models: Models,
+    #[command(flatten)]
     pub(crate) lines: Lines,
     /// For a model of images: PNG, JPEG or PNM files
     #[arg(value_name = "IMAGE", conflicts_with = "input")]
@@ -35,6 +34,9 @@ pub(crate) struct Classify {
 
 #[derive(Debug, Args)]
 pub(crate) struct FillMask {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) lines: Lines,
     /// The K likeliest tokens for each mask
@@ -44,6 +46,9 @@ pub(crate) struct FillMask {
 
 #[derive(Debug, Args)]
 pub(crate) struct Embed {
+    /// The model directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) lines: Lines,
     /// What a text's vector is made of

@@ -10,7 +10,7 @@ use hearth_infer::{Pooling, embed};
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Embed, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.lines.model, context)?;
+    let loaded = open(&options.model, context)?;
     let reader = Reader::<P>::new(&loaded, "embed")?;
     let pooling = match options.pooling {
         PoolingKind::Mean => Pooling::Mean,

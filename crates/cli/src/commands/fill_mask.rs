@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 pub(crate) fn run<P: Platform>(options: &FillMask, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.lines.model, context)?;
+    let loaded = open(&options.model, context)?;
     let reader = Reader::<P>::new(&loaded, "fill-mask")?;
     if !reader.model.guesses_tokens() {
         return Err(loaded.wrong_model("fill-mask", "a head that guesses masked tokens"));

@@ -68,7 +68,7 @@ pub(super) fn forward<B: Backend>(
             logits(model.forward(source, padding_mask, target))
         }
         Model::RnnSeq2Seq(model) => {
-            let limits = (model.source_vocab(), model.max_source_positions());
+            let limits = (model.source_size(), model.max_source_positions());
             let source = inputs.tokens::<B>("input_ids", limits, device)?;
             let limits = (model.vocab(), model.max_positions());
             let target = inputs.tokens::<B>("decoder_input_ids", limits, device)?;
@@ -125,6 +125,17 @@ impl<'a> Inputs<'a> {
     pub(super) fn read(path: &'a Path) -> Result<Self, CliError> {
         let tensors = read_tensors(path)?.into_iter().collect();
         Ok(Self { tensors, path })
+    }
+
+    /// Tensors that no file holds.
+    pub(super) fn made(tensors: Vec<(&str, TensorData)>) -> Self {
+        let tensors = tensors
+            .into_iter()
+            .map(|(name, data)| (name.to_owned(), data));
+        Self {
+            tensors: tensors.collect(),
+            path: Path::new("random inputs"),
+        }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

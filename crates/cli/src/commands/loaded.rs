@@ -7,7 +7,7 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use hearth_data::{FilterbankConfig, TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
-use hearth_infer::{ConditionalEnsemble, LanguageEnsemble, PairTokens};
+use hearth_infer::{ConditionalEnsemble, LanguageEnsemble, PairTokens, SpeechEnsemble};
 use hearth_model::SpeechToText;
 use std::path::{Path, PathBuf};
 
@@ -29,31 +29,17 @@ pub(crate) fn writer<'a, B: Backend>(
     options: &Models,
     command: &'static str,
 ) -> Result<Writer<'a, B>, CliError> {
-    let (first, others) = loaded.split_first().expect("a model is required");
-    let (n, n_weights) = (loaded.len(), options.weights.len());
-    if n_weights > 0 && n_weights != n {
-        return Err(CliError::Usage(format!(
-            "--weights has {n_weights} numbers, expected one for each of the {n} models"
-        )));
-    }
-    // Beside 1 of the first.
-    let weight = |i: usize| match options.weights.as_slice() {
-        [] => 1.0,
-        weights => weights[i] / weights[0],
-    };
+    let (first, others) = weighed(loaded, options)?;
     let mut writer = first.writer(command)?;
-    for (other, i) in others.iter().zip(1..) {
-        first.check_like(other)?;
+    for (other, weight) in others {
         writer = match (writer, &other.directory.model) {
-            (Writer::Language(all), Model::Gpt(gpt)) => Writer::Language(all.and(gpt, weight(i))?),
-            (Writer::Language(all), Model::RnnLm(rnn)) => {
-                Writer::Language(all.and(rnn, weight(i))?)
-            }
+            (Writer::Language(all), Model::Gpt(gpt)) => Writer::Language(all.and(gpt, weight)?),
+            (Writer::Language(all), Model::RnnLm(rnn)) => Writer::Language(all.and(rnn, weight)?),
             (Writer::Conditional(all, special), Model::Transformer(model)) => {
-                Writer::Conditional(all.and(model, weight(i))?, special)
+                Writer::Conditional(all.and(model, weight)?, special)
             }
             (Writer::Conditional(all, special), Model::RnnSeq2Seq(model)) => {
-                Writer::Conditional(all.and(model, weight(i))?, special)
+                Writer::Conditional(all.and(model, weight)?, special)
             }
             (Writer::Language(_), _) => {
                 return Err(other.wrong_model(command, "a language model, as the first is"));
@@ -70,12 +56,62 @@ pub(crate) fn writer<'a, B: Backend>(
     })
 }
 
+/// What is to hear, and the token that its texts begin behind: all models of `loaded`.
+pub(crate) fn hearer<'a, B: Backend>(
+    loaded: &'a [Loaded<B>],
+    options: &Models,
+    command: &'static str,
+) -> Result<(SpeechEnsemble<'a, B>, TokenId), CliError> {
+    let (first, others) = weighed(loaded, options)?;
+    let (model, start) = first.speech(command)?;
+    let mut all = SpeechEnsemble::of(model);
+    for (other, weight) in others {
+        all = all.and(other.speech(command)?.0, weight)?;
+    }
+    Ok((all.averaging(options.mixture.into()), start))
+}
+
+/// A model, and how much it counts beside 1 of the first.
+pub(crate) type Weighed<'a, B> = (&'a Loaded<B>, f64);
+
+/// The first of several models that are to work as one, and the others.
+///
+/// # Errors
+/// The weights are not right, or a model's tokens, classes or measurements mean something else than the first one's.
+pub(crate) fn weighed<'a, B: Backend>(
+    loaded: &'a [Loaded<B>],
+    options: &Models,
+) -> Result<(&'a Loaded<B>, Vec<Weighed<'a, B>>), CliError> {
+    let (first, others) = loaded.split_first().expect("a model is required");
+    let (n, n_weights) = (loaded.len(), options.weights.len());
+    if n_weights > 0 && n_weights != n {
+        return Err(CliError::Usage(format!(
+            "--weights has {n_weights} numbers, expected one for each of the {n} models"
+        )));
+    }
+    let is_wrong = |weight: &f64| !(weight.is_finite() && *weight > 0.0);
+    if let Some(weight) = options.weights.iter().copied().find(is_wrong) {
+        return Err(CliError::Usage(format!(
+            "--weights has {weight}, expected finite numbers above 0"
+        )));
+    }
+    let weight = |i: usize| match options.weights.as_slice() {
+        [] => 1.0,
+        weights => weights[i] / weights[0],
+    };
+    let others = others.iter().zip(1..).map(|(other, i)| {
+        first.check_like(other)?;
+        Ok((other, weight(i)))
+    });
+    Ok((first, others.collect::<Result<_, CliError>>()?))
+}
+
 impl<B: Backend> Loaded<B> {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Refuses a model whose tokens mean something else.
+    /// Refuses a model whose tokens, classes or measurements mean something else.
     pub(crate) fn check_like(&self, other: &Self) -> Result<(), CliError> {
         let (ours, theirs) = (&self.directory, &other.directory);
         let alike = |a: &Option<Tokenizer>, b: &Option<Tokenizer>| match (a, b) {
@@ -102,6 +138,12 @@ impl<B: Backend> Loaded<B> {
             "end tokens"
         } else if start(ours).zip(start(theirs)).is_some_and(|(a, b)| a != b) {
             "start and padding tokens"
+        } else if ours.labels != theirs.labels {
+            "names of classes"
+        } else if ours.features != theirs.features {
+            "ways to measure sound"
+        } else if ours.pixels != theirs.pixels {
+            "ways to measure images"
         } else {
             return Ok(());
         };

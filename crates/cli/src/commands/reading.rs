@@ -19,6 +19,8 @@ pub(super) struct Reader<'a, P: Platform> {
     pub(super) tokenizer: &'a Tokenizer,
     /// What fills a batch up.
     pub(super) pad: TokenId,
+    /// How long a text may be.
+    pub(super) limit: usize,
 }
 
 impl<'a, P: Platform> Reader<'a, P> {
@@ -33,6 +35,7 @@ impl<'a, P: Platform> Reader<'a, P> {
             model,
             tokenizer: loaded.tokenizer("the model reads text")?,
             pad: loaded.directory.special.pad.unwrap_or(0),
+            limit: model.max_positions(),
         })
     }
 
@@ -52,8 +55,10 @@ impl<'a, P: Platform> Reader<'a, P> {
         for batch in lines.chunks(options.batch_size) {
             let mut texts = self.tokenizer.encode_all(batch)?;
             if options.truncate {
-                let limit = self.model.max_positions();
-                n_cut += texts.iter_mut().map(|ids| cut(ids, limit)).sum::<usize>();
+                n_cut += texts
+                    .iter_mut()
+                    .map(|ids| cut(ids, self.limit))
+                    .sum::<usize>();
             }
             let results =
                 read(&texts).map_err(|error| at_line(error, input, |row| done + row + 1))?;
@@ -69,7 +74,7 @@ impl<'a, P: Platform> Reader<'a, P> {
         }
         progress.finish();
         if n_cut > 0 {
-            let limit = self.model.max_positions();
+            let limit = self.limit;
             context
                 .console
                 .say(format!("texts cut to {limit} tokens: {n_cut}"));

@@ -1,25 +1,26 @@
-//! `transcribe`: a recording in, a line of text out.
+//! `transcribe`: a recording in, a line of text out, by one model or several.
 
 use super::decoding::{rules, search};
-use super::loaded::open;
+use super::loaded::{hearer, open_all};
 use crate::Context;
 use crate::arguments::Transcribe;
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
 use crate::platform::Platform;
 use crate::progress::Progress;
 use hearth_batch::pad_frames;
 use hearth_data::read_wav;
 use hearth_infer::{DecodeOptions, transcribe};
-use hearth_model::Autoregressive;
+use hearth_model::{Autoregressive, Conditional};
 use serde_json::json;
-use std::ops::ControlFlow;
 
 pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
-    let (model, start) = loaded.speech("transcribe")?;
+    let loaded = open_all(&options.models.paths, context)?;
+    let (model, start) = hearer(&loaded, &options.models, "transcribe")?;
+    let loaded = &loaded[0];
     let tokenizer = loaded.tokenizer("transcribe writes text")?;
-    let features = loaded.features(model.n_mels());
-    let (rules, stop) = rules(&options.rules, &loaded)?;
+    let features = loaded.features(model.source_size());
+    let (rules, stop) = rules(&options.rules, loaded)?;
     let decode = DecodeOptions {
         rules,
         eos: loaded.end_tokens(false),
@@ -29,6 +30,7 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
             options.max_new_tokens.unwrap_or(model.max_positions()),
         )
     };
+    let interrupt = Interrupt::catch()?;
     let n_recordings = options.recordings.len();
     let mut progress = Progress::new(context.console, n_recordings as u64);
     for (number, path) in options.recordings.iter().enumerate() {
@@ -42,12 +44,15 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
         }
         // One at a time: padding would be heard.
         let padded = pad_frames(&[&frames], &context.device);
-        let go_on = &mut |_| ControlFlow::Continue(());
-        let written = transcribe(model, padded.frames, None, start, &decode, go_on);
+        let go_on = &mut |_| interrupt.flow();
+        let written = transcribe(&model, padded.frames, None, start, &decode, go_on);
         let written = written.map_err(|error| CliError::Recording {
             path: path.clone(),
             error,
         })?;
+        if interrupt.flow().is_break() {
+            break;
+        }
         let best = written.into_iter().flatten().next();
         let (ids, score) = best.map_or((Vec::new(), 0.0), |best| (best.ids, best.score));
         let text = tokenizer.decode(&ids)?;
@@ -63,5 +68,5 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
         progress.update(done, n_recordings as u64, || "recordings".to_owned());
     }
     progress.finish();
-    Ok(())
+    interrupt.check()
 }

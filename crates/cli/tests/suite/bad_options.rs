@@ -267,6 +267,26 @@ pub(crate) fn others(workshop: &mut Workshop<'_>) {
         &["--modle", "--model"],
     );
     workshop.add("no model", "inspect", 2, &["--model"]);
+    let line = "bench decode --max-new-tokens 1000 --rounds 1 --model";
+    workshop.add(
+        "a text that is longer than a model can write",
+        line,
+        2,
+        &["--max-new-tokens", "1000", "positions"],
+    );
+    workshop.with(text(&fixture("marian")));
+    let classifier = fixture("bert-classify");
+    let classifier = text(&classifier);
+    let line = format!("classify --model {classifier} --model {classifier} --weights");
+    for (name, weights, part) in [
+        ("a model that does not count", "1,0", "--weights has 0"),
+        ("a weight for no model", "1,2,3", "--weights has 3 numbers"),
+    ] {
+        workshop.add(name, &format!("{line} {weights}"), 2, &[part]);
+    }
+    let image = fixture("vit");
+    let line = format!("classify --model {classifier} --model {}", text(&image));
+    workshop.add("models of texts and images", &line, 4, &["vit"]);
     workshop.add("no run", "plot", 2, &["RUN_DIR"]);
     workshop.add("an unknown shell", "completions dash", 2, &["dash", "bash"]);
     workshop.add(

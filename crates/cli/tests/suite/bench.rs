@@ -1,5 +1,6 @@
 //! `bench`: what is timed, and that it is told.
 
+use super::fixture;
 use super::program::{Program, text, words};
 use super::trained::recipe;
 use std::fs;
@@ -26,5 +27,64 @@ pub(crate) fn training_steps_are_timed_without_data(program: Program) {
         assert_eq!(result["steps"], 3);
         let loss = result["loss"].as_f64().expect("a loss");
         assert!(loss > 0.0 && loss < 10.0, "{loss}");
+    }
+}
+
+pub(crate) fn tokens_are_timed_one_by_one_and_in_beams(program: Program) {
+    let cases = [
+        ("llama", "--batch-size 2 --prompt-tokens 5"),
+        ("marian", "--beam 2 --prompt-tokens 5"),
+    ];
+    for (name, options) in cases {
+        let model = fixture(name);
+        let arguments = ["bench", "decode", "--json", "--model", text(&model)];
+        let options = words(options).into_iter();
+        let short = options.chain(words("--max-new-tokens 6 --rounds 1"));
+        let result = program
+            .run(arguments.into_iter().chain(short))
+            .success()
+            .json();
+        for key in [
+            "tokens_per_s",
+            "ms_per_step",
+            "first_token_ms",
+            "bytes_per_step",
+            "share_of_peak",
+        ] {
+            assert!(result[key].as_f64() > Some(0.0), "{key} in {result}");
+        }
+        let step = result["ms_per_step"].as_f64().expect("a time");
+        let rate = result["tokens_per_s"].as_f64().expect("a rate");
+        let batch = result["batch_size"].as_f64().expect("a size");
+        assert!((rate * step / 1e3 / batch - 1.0).abs() < 1e-6, "{result}");
+    }
+}
+
+pub(crate) fn a_pass_is_timed_for_every_kind_of_model(program: Program) {
+    for name in [
+        "gpt2",
+        "torch-lstm-lm",
+        "marian",
+        "torch-transformer",
+        "bert-mlm",
+        "vit",
+        "speech-to-text",
+    ] {
+        let model = fixture(name);
+        let arguments = ["bench", "forward", "--json", "--model", text(&model)];
+        let options = words("--batch-size 2 --steps 1 --warm-up 0");
+        let finished = program.run(arguments.into_iter().chain(options));
+        let result = finished.success().json();
+        for key in [
+            "tokens_per_s",
+            "ms_per_step",
+            "flops_per_step",
+            "share_of_peak",
+        ] {
+            assert!(
+                result[key].as_f64() > Some(0.0),
+                "{name}: {key} in {result}"
+            );
+        }
     }
 }

@@ -108,6 +108,7 @@ macro_rules! tests {
             reading {
                 vectors_are_means_of_what_forward_gives,
                 classes_are_as_probable_as_the_logits_say,
+                models_classify_and_hear_together,
                 masks_are_filled_with_the_likeliest_tokens,
                 what_cannot_be_read_is_told,
             }
@@ -117,6 +118,8 @@ macro_rules! tests {
             }
             bench {
                 training_steps_are_timed_without_data,
+                tokens_are_timed_one_by_one_and_in_beams,
+                a_pass_is_timed_for_every_kind_of_model,
             }
             convert {
                 a_model_goes_to_hearth_and_back_bit_by_bit,

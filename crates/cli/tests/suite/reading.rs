@@ -233,3 +233,24 @@ pub(crate) fn what_cannot_be_read_is_told(program: Program) {
         assert!(finished.stderr.contains(expected), "{finished:?}");
     }
 }
+
+pub(crate) fn models_classify_and_hear_together(program: Program) {
+    let model = Model::of("bert-classify");
+    let alone = model.run(program, "classify", &["--top", "4"]);
+    let again = ["--model", text(&model.path), "--top", "4", "--weights"];
+    // A model and itself are that model, whatever is averaged.
+    for options in [
+        ["1,3", "--mixture=probabilities"],
+        ["2,1", "--mixture=log-probabilities"],
+    ] {
+        let both = model.run(program, "classify", &[&again[..], &options].concat());
+        for (both, alone) in both.iter().zip(&alone) {
+            let [both, alone] = [both, alone].map(|found| found["classes"].as_array());
+            for (both, alone) in both.expect("a list").iter().zip(alone.expect("a list")) {
+                assert_eq!(both["label"], alone["label"]);
+                let [both, alone] = [both, alone].map(|found| found["probability"].as_f64());
+                assert_near(both.expect("a number"), alone.expect("a number"));
+            }
+        }
+    }
+}

@@ -58,6 +58,9 @@ pub(crate) fn a_recording_is_written_down_in_text_and_in_json(program: Program) 
             let said = result["text"].as_str().expect("a text");
             assert_eq!(line, format!("{path}\t{said}"));
             assert!(!result["ids"].as_array().expect("ids").is_empty());
+            // With itself, a model hears what it hears alone.
+            let twice = ["--model", text(&model), "--beam", beam, "--json", path];
+            assert_eq!(transcribe(&twice).json()["ids"], result["ids"]);
             assert!(result["score"].as_f64().expect("a score") < 0.0);
             // Alone it is heard as among others, and needs no name.
             let alone = transcribe(&["--beam", beam, path]).stdout;

@@ -3,15 +3,17 @@
 use crate::support::{
     assert_close, assert_same, floats, frames, go_on, ids, on_both_backends, options, row, speech,
 };
+use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Tensor, TensorData, backend::Backend, s};
-use hearth_infer::{BeamSearch, InferError, Strategy, transcribe};
-use hearth_model::{Autoregressive, Conditional, DecodingState};
+use hearth_infer::{BeamSearch, InferError, SpeechEnsemble, Strategy, transcribe};
+use hearth_model::{Autoregressive, Conditional, DecodingState, SpeechToText};
 
 on_both_backends!(
     stepping_in_any_pieces_is_one_full_pass,
     a_reordered_state_goes_on_as_the_rows_it_was_made_of,
     padding_beyond_the_kernels_changes_nothing,
     recordings_of_one_length_are_heard_together_as_alone,
+    models_hear_together_the_mean_of_what_each_hears,
     what_cannot_be_heard_is_refused,
 );
 
@@ -75,6 +77,22 @@ fn recordings_of_one_length_are_heard_together_as_alone<B: Backend>() {
             assert_same(together, &alone[0]);
         }
     }
+}
+
+fn models_hear_together_the_mean_of_what_each_hears<B: Backend>() {
+    let models = [speech::<B>(21), speech(22)];
+    let both = SpeechEnsemble::of(&models[0])
+        .and(&models[1], 3.0)
+        .expect("one vocabulary");
+    let (sound, target) = (frames::<B>(23, 20), row::<B>(&ids(24, 4)));
+    let of =
+        |model: &SpeechToText<B>| softmax(model.forward(sound.clone(), None, target.clone()), 2);
+    let mean = of(&models[0]).mul_scalar(0.25) + of(&models[1]).mul_scalar(0.75);
+    let found = both.forward(sound.clone(), None, target.clone());
+    assert_close(&floats(found), &floats(mean.log()));
+    let options = options(Strategy::Beam(BeamSearch::new(3)), 8, &[2]);
+    let heard = transcribe(&both, sound, None, 1, &options, &mut go_on).expect("a text");
+    assert_eq!(heard.len(), 1);
 }
 
 fn what_cannot_be_heard_is_refused<B: Backend>() {

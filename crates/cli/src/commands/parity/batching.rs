@@ -51,7 +51,7 @@ pub(super) fn case<P: Platform>(
             differing(&rows, &mut write, &mut predict)
         }
         Writer::Conditional(model, special) => {
-            let rows = random_rows(n_prompts, model.source_vocab());
+            let rows = random_rows(n_prompts, model.source_size());
             let mut write =
                 |rows: &[Vec<TokenId>]| translate(&model, rows, special, &options, device, go_on);
             let mut predict = |row: &[TokenId], text: &[TokenId]| {

@@ -159,7 +159,7 @@ impl<B: AutodiffBackend> Reference<'_, B> {
         M: AutodiffModule<B> + TokenSource<B>,
     {
         let (inputs, device) = (self.inputs, self.device);
-        let limits = (model.source_vocab(), model.max_source_positions());
+        let limits = (model.source_size(), model.max_source_positions());
         let source = inputs.tokens::<B>("input_ids", limits, device)?;
         let padding = inputs.padding_mask("attention_mask", source.dims(), device)?;
         let limits = (model.vocab(), model.max_positions());

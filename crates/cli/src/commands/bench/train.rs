@@ -1,5 +1,6 @@
-//! `bench`: how fast this device is.
+//! `bench train`: training steps of a recipe.
 
+use super::peak_megabytes;
 use crate::Context;
 use crate::arguments::BenchTrain;
 use crate::console::thousands;
@@ -10,11 +11,7 @@ use hearth_train::{Recipe, time_steps};
 use serde_json::json;
 use std::time::Instant;
 
-/// Training steps of a recipe.
-pub(crate) fn train<P: Platform>(
-    options: &BenchTrain,
-    context: &Context<P>,
-) -> Result<(), CliError> {
+pub(crate) fn run<P: Platform>(options: &BenchTrain, context: &Context<P>) -> Result<(), CliError> {
     let mut recipe = Recipe::read(&options.config, &options.set, &[])?;
     if let Some(seed) = context.seed {
         recipe.train.seed = seed;
@@ -51,25 +48,4 @@ pub(crate) fn train<P: Platform>(
         context.device_name,
     );
     context.console.result(&result, text)
-}
-
-/// The most memory that this process has had, in units of 10⁶ bytes; none where the system does not tell.
-fn peak_megabytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024.0 / 1e6)
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_is_more_than_a_big_vector_and_less_than_a_machine() {
-        let big = vec![1u8; 30_000_000];
-        let peak = peak_megabytes().expect("Linux tells");
-        assert!(peak > 30.0 && peak < 1e6, "{peak}");
-        assert_eq!(big.iter().map(|&x| u64::from(x)).sum::<u64>(), 30_000_000);
-    }
 }
