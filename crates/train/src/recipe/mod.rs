@@ -131,6 +131,13 @@ pub enum OptimizerKind {
     Adam,
     /// Stochastic gradient descent with momentum.
     Sgd,
+    /// Gradients over the root of the mean of their squares. Tieleman and Hinton 2012.
+    #[serde(rename = "rmsprop")]
+    RmsProp,
+    /// Gradients over the root of the sum of their squares. Duchi et al. 2011
+    /// <https://jmlr.org/papers/v12/duchi11a.html>.
+    #[serde(rename = "adagrad")]
+    AdaGrad,
 }
 
 /// What the learning rate does after its warm-up.
@@ -174,10 +181,14 @@ pub struct TrainRecipe {
     pub beta_1: f64,
     /// Adam's decay of the second moment.
     pub beta_2: f64,
-    /// Adam's guard against division by zero.
+    /// The guard against division by zero of all but `sgd`.
     pub epsilon: f64,
     /// The momentum of `sgd`.
     pub momentum: f64,
+    /// For `sgd`: look ahead along the velocity.
+    pub nesterov: bool,
+    /// The decay of the mean of squares of `rmsprop`.
+    pub rho: f64,
     /// The longest gradient, over all parameters together; 0 for no limit.
     pub clip_norm: f64,
     /// The share of the target's probability that is spread over the vocabulary.
@@ -213,6 +224,8 @@ impl Default for TrainRecipe {
             beta_2: 0.99,
             epsilon: 1e-8,
             momentum: 0.9,
+            nesterov: false,
+            rho: 0.99,
             clip_norm: 1.0,
             label_smoothing: 0.0,
             scheduled_sampling: 0.0,

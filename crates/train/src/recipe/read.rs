@@ -1,6 +1,6 @@
 //! Reading a recipe: the file, then what `--set` and `--data` change, then the checks.
 
-use super::{DataShape, Recipe, RecipeError, TokenizerKind};
+use super::{DataShape, OptimizerKind, Recipe, RecipeError, TokenizerKind};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -102,6 +102,14 @@ impl Recipe {
         rate("train.beta_1", train.beta_1)?;
         rate("train.beta_2", train.beta_2)?;
         rate("train.momentum", train.momentum)?;
+        rate("train.rho", train.rho)?;
+        let has_velocity = train.optimizer == OptimizerKind::Sgd && train.momentum > 0.0;
+        in_range(
+            "train.nesterov",
+            train.nesterov,
+            has_velocity || !train.nesterov,
+            "false: only sgd with a momentum above 0 has it",
+        )?;
         rate("train.label_smoothing", train.label_smoothing)?;
         rate("train.ctc_weight", train.ctc_weight)?;
         super::encoders::check(self)?;
@@ -312,6 +320,8 @@ mod tests {
                 "train.ctc_weight=0.3",
                 &["ctc_weight", "only speech-to-text"],
             ),
+            ("train.rho=1.0", &["train.rho", "below 1"]),
+            ("train.nesterov=true", &["train.nesterov", "only sgd"]),
             ("tokenizer.kind=file", &["tokenizer.path"]),
             ("steps=5", &["section.key=value"]),
             ("train.steps", &["section.key=value"]),
