@@ -1,6 +1,7 @@
 //! What is minimised: the only view that the trainer has of an architecture and its data.
 
 use burn::module::AutodiffModule;
+use burn::tensor::TensorData;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_hub::Model;
 use hearth_model::TokenLoss;
@@ -20,6 +21,12 @@ pub trait Objective<B: AutodiffBackend> {
 
     /// The loss over all validation data, without dropout and without label smoothing.
     fn validate(&self, model: &Inner<B, Self::Model>) -> Evaluation;
+
+    /// A hash of all that is trained and validated on.
+    fn fingerprint(&self) -> String;
+
+    /// What a batch is made of, by name: to be looked at where its loss is no number.
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)>;
 
     /// The model as what can be saved.
     fn package(&self, model: Inner<B, Self::Model>) -> Model<B::InnerBackend>;

@@ -1,6 +1,5 @@
 //! One update of a model: batch, loss, gradients, optimiser.
 
-use crate::error::TrainError;
 use crate::objective::Objective;
 use crate::optimizer::ParameterOptimizer;
 use crate::recipe::TrainRecipe;
@@ -12,7 +11,7 @@ use hearth_batch::{Stream, derive_seed};
 
 /// Makes updates by a recipe.
 pub(crate) struct Updater<M: AutodiffModule<B>, B: AutodiffBackend> {
-    optimizer: ParameterOptimizer<M, B>,
+    pub(crate) optimizer: ParameterOptimizer<M, B>,
     schedule: Schedule,
     seed: u64,
 }
@@ -28,6 +27,13 @@ pub(crate) struct Update {
     pub(crate) lr: f64,
 }
 
+impl Update {
+    /// Whether the model and the optimiser were left as they were: the loss or a gradient is not finite.
+    pub(crate) fn is_skipped(&self) -> bool {
+        !self.loss.is_finite() || !self.gradient_norm.is_finite()
+    }
+}
+
 impl<M: AutodiffModule<B>, B: AutodiffBackend> Updater<M, B> {
     pub(crate) fn new(recipe: &TrainRecipe) -> Self {
         Self {
@@ -37,40 +43,30 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Updater<M, B> {
         }
     }
 
-    /// The update of a step, counted from 0.
-    ///
-    /// # Errors
-    /// If the loss or the gradients are not finite; the model is lost then.
+    /// The update of a step, counted from 0. One that would not be finite is skipped.
     pub(crate) fn update<O: Objective<B, Model = M>>(
         &mut self,
         objective: &mut O,
         model: M,
         step: u64,
         device: &B::Device,
-    ) -> Result<(M, Update), TrainError> {
+    ) -> (M, Update) {
         B::seed(device, derive_seed(self.seed, Stream::Dropout, step));
         let lr = self.schedule.lr(step);
         let batch = objective.batch(step);
         let loss = objective.loss(&model, batch);
         let n_tokens = loss.n_tokens;
         let mean = loss.mean();
-        let gradients = mean.backward();
-        let (model, gradient_norm) = self.optimizer.step(lr, model, gradients);
-        let loss: f64 = mean.into_scalar().elem();
-        if !loss.is_finite() || !gradient_norm.is_finite() {
-            return Err(TrainError::NotFinite {
-                step,
-                loss,
-                gradient_norm,
-                lr,
-            });
-        }
+        let gradients = self.optimizer.clip(&model, mean.backward());
         let update = Update {
-            loss,
+            loss: mean.into_scalar().elem(),
             n_tokens,
-            gradient_norm,
+            gradient_norm: gradients.norm,
             lr,
         };
-        Ok((model, update))
+        if update.is_skipped() {
+            return (model, update);
+        }
+        (self.optimizer.update(lr, model, gradients), update)
     }
 }

@@ -7,6 +7,7 @@ mod ada_grad;
 mod adam;
 mod rms_prop;
 mod rule;
+mod saved;
 mod sgd;
 
 use crate::gradients::Gradients;
@@ -57,12 +58,12 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
     }
 
     /// The gradients of a model, to be shortened where they are too long.
-    fn clip(&self, model: &M, gradients: B::Gradients) -> Gradients {
+    pub(crate) fn clip(&self, model: &M, gradients: B::Gradients) -> Gradients {
         Gradients::new::<B, M>(gradients, model, self.clip_norm)
     }
 
     /// The model behind one more update.
-    fn update(&mut self, lr: f64, model: M, gradients: Gradients) -> M {
+    pub(crate) fn update(&mut self, lr: f64, model: M, gradients: Gradients) -> M {
         self.n_updates += 1;
         model.map(&mut Updating::<B> {
             rule: self.rule,

@@ -202,6 +202,12 @@ pub struct TrainRecipe {
     pub ctc_weight: f64,
     /// Steps between validations; there is one more at the end.
     pub validate_every: u64,
+    /// Steps between checkpoints; 0 for those between validations. There is one more at the end.
+    pub checkpoint_every: u64,
+    /// How many checkpoints are kept, the newest ones.
+    pub keep_checkpoints: usize,
+    /// How many updates in a row may be skipped because a loss or a gradient is not finite; one more ends the run.
+    pub max_skipped: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
     /// One seed, one run.
@@ -232,6 +238,9 @@ impl Default for TrainRecipe {
             bptt: None,
             ctc_weight: 0.0,
             validate_every: 250,
+            checkpoint_every: 0,
+            keep_checkpoints: 3,
+            max_skipped: 10,
             log_every: 10,
             seed: 1337,
         }
@@ -242,5 +251,13 @@ impl TrainRecipe {
     /// The lowest learning rate.
     pub fn min_lr(&self) -> f64 {
         self.min_lr.unwrap_or(self.lr / 10.0)
+    }
+
+    /// Steps between checkpoints.
+    pub fn checkpoint_every(&self) -> u64 {
+        match self.checkpoint_every {
+            0 => self.validate_every,
+            every => every,
+        }
     }
 }
