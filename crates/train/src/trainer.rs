@@ -3,6 +3,8 @@
 mod card;
 mod clock;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use card::Card;
 
