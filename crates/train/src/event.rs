@@ -102,7 +102,9 @@ pub struct Outcome {
     pub duration: Duration,
     /// Target tokens a second over all training steps.
     pub tokens_per_s: f64,
-    /// Steps whose update was skipped, because their loss or gradient was not finite.
+    /// Steps done: fewer than the recipe has where the run was stopped, or patience was over.
+    pub steps: u64,
+    /// Of which so many were skipped, because their loss or gradient was not finite.
     pub n_skipped: u64,
     /// Steps done when the run was asked to stop before its end; a checkpoint is there.
     pub stopped_at: Option<u64>,

@@ -15,15 +15,15 @@ pub(crate) struct Gradients {
 }
 
 impl Gradients {
-    /// Takes the gradients of a loss and shortens them to `clip_norm` where they are longer; 0 means no limit.
+    /// So many times these gradients, shortened to `clip_norm` where they are longer; 0 means no limit.
     ///
     /// Pascanu et al. 2013 <https://arxiv.org/abs/1211.5063>: one factor for all parameters, so that the direction stays.
     pub(crate) fn new<B: AutodiffBackend, M: AutodiffModule<B>>(
-        gradients: B::Gradients,
+        all: GradientsParams,
         model: &M,
+        scale: f64,
         clip_norm: f64,
     ) -> Self {
-        let all = GradientsParams::from_grads(gradients, model);
         let mut squares = SumOfSquares::<B> {
             all: &all,
             sum: None,
@@ -32,10 +32,11 @@ impl Gradients {
         let norm = squares
             .sum
             .map_or(0.0, |sum| sum.into_scalar().elem::<f64>().sqrt());
+        let norm = scale * norm;
         let factor = if clip_norm > 0.0 && norm > clip_norm {
-            clip_norm / norm
+            scale * clip_norm / norm
         } else {
-            1.0
+            scale
         };
         Self { all, factor, norm }
     }
@@ -48,6 +49,40 @@ impl Gradients {
         } else {
             gradient.mul_scalar(self.factor)
         })
+    }
+}
+
+/// The sums of two gradients of a model.
+pub(crate) fn added<B: AutodiffBackend, M: AutodiffModule<B>>(
+    one: GradientsParams,
+    other: GradientsParams,
+    model: &M,
+) -> GradientsParams {
+    let mut adding = Adding {
+        one,
+        other,
+        sums: GradientsParams::new(),
+    };
+    model.visit(&mut adding);
+    adding.sums
+}
+
+struct Adding {
+    one: GradientsParams,
+    other: GradientsParams,
+    sums: GradientsParams,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Adding {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let one = self.one.remove::<B::InnerBackend, D>(param.id);
+        let other = self.other.remove::<B::InnerBackend, D>(param.id);
+        let sum = match (one, other) {
+            (Some(one), Some(other)) => one + other,
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return,
+        };
+        self.sums.register(param.id, sum);
     }
 }
 
@@ -83,7 +118,8 @@ mod tests {
         let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&Default::default());
         let bias = layer.bias.as_ref().expect("a bias").val();
         let loss = layer.weight.val().sum().mul_scalar(3.0) + bias.sum().mul_scalar(4.0);
-        let gradients = Gradients::new::<TestBackend, _>(loss.backward(), &layer, clip_norm);
+        let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+        let gradients = Gradients::new::<TestBackend, _>(gradients, &layer, 1.0, clip_norm);
         (layer, gradients)
     }
 

@@ -13,8 +13,8 @@ pub trait Objective<B: AutodiffBackend> {
     /// What a step trains on.
     type Batch;
 
-    /// The batch of a step, counted from 0: a function of the seed and the step.
-    fn batch(&mut self, step: u64) -> Self::Batch;
+    /// The batch of a number, which is that of its step unless a step has several: a function of the seed and the number.
+    fn batch(&mut self, number: u64) -> Self::Batch;
 
     /// The loss of a batch.
     fn loss(&self, model: &Self::Model, batch: Self::Batch) -> TokenLoss<B>;

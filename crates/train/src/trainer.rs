@@ -67,7 +67,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             let (step, checkpoint) = (state.step, path.clone());
             observer(&Event::Resumed { step, checkpoint });
         }
-        while now.step < recipe.steps {
+        while !now.is_over(recipe) {
             let step = now.step;
             let (updated, update) = updater.update(&mut self.objective, model, step, self.device);
             model = updated;
@@ -91,8 +91,9 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             if validate {
                 self.validate(&model, &mut now, &update, &mut metrics, observer)?;
             }
+            let is_over = now.is_over(recipe);
             let request = (self.place.request)(now.step);
-            if save || request != Request::Continue {
+            if save || is_over || request != Request::Continue {
                 if is_spoiled::<B, _>(&model) {
                     return Err(self.not_finite(now.step, &update));
                 }
@@ -106,7 +107,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
                 let step = now.step;
                 observer(&Event::Saved { step, checkpoint });
             }
-            if request == Request::Stop && !is_last {
+            if request == Request::Stop && !is_over {
                 return Ok(self.outcome(&now));
             }
             now.clock.resume();
@@ -167,9 +168,16 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         }
         // The first of them: its weights are the last ones that a finite update made.
         let step = now.step - in_a_row;
-        let batch = self.objective.batch(step);
-        let mut tensors = self.objective.tensors(batch);
-        tensors.push(("step".to_owned(), TensorData::from([step as i64])));
+        let n_batches = self.recipe.train.accumulate;
+        let mut tensors = vec![("step".to_owned(), TensorData::from([step as i64]))];
+        for part in 0..n_batches {
+            let batch = self.objective.batch(step * n_batches + part);
+            let named = |(name, data)| match n_batches {
+                1 => (name, data),
+                _ => (format!("{name}.{part}"), data),
+            };
+            tensors.extend(self.objective.tensors(batch).into_iter().map(named));
+        }
         write_tensors(&self.place.folder.join("failed-batch.safetensors"), tensors)?;
         Err(self.not_finite(now.step, update))
     }
@@ -242,7 +250,8 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             duration: now.clock.duration(),
             tokens_per_s: now.clock.tokens_per_s(),
             n_skipped: now.skipped.total,
-            stopped_at: (now.step < self.recipe.train.steps).then_some(now.step),
+            steps: now.step,
+            stopped_at: (!now.is_over(&self.recipe.train)).then_some(now.step),
             folder: self.place.folder.to_owned(),
         }
     }

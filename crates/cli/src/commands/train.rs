@@ -59,6 +59,12 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         outcome.tokens_per_s,
         describe(&outcome)
     ));
+    if outcome.steps < recipe.train.steps {
+        console.say(format!(
+            "ended behind step {} of {}: no validation was better for train.patience = {}",
+            outcome.steps, recipe.train.steps, recipe.train.patience
+        ));
+    }
     let (program, model) = (called::<P>(), folder.join("best"));
     let model = model.display();
     let next = match recipe.model.architecture {
@@ -77,7 +83,7 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
     if console.json {
         let result = json!({
             "folder": folder,
-            "steps": recipe.train.steps,
+            "steps": outcome.steps,
             "best_step": outcome.best_step,
             "best_loss": outcome.best.loss(),
             "last_loss": outcome.last.loss(),

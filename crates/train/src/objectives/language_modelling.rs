@@ -10,7 +10,7 @@ use hearth_hub::Model;
 use hearth_model::{LanguageModel, TokenLoss};
 
 /// Next-token prediction on windows of text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LanguageModelling<B: AutodiffBackend, M: AutodiffModule<B>> {
     /// What is trained on.
     pub training: TextWindows,

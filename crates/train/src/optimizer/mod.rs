@@ -13,6 +13,7 @@ mod sgd;
 use crate::gradients::Gradients;
 use crate::recipe::TrainRecipe;
 use burn::module::{AutodiffModule, ModuleMapper, Param, ParamId};
+use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorPrimitive};
 use rule::{Moment, Rule};
@@ -49,7 +50,8 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
     /// Clips the gradients, updates the model, and returns it with the norm the gradients had. Where that is not
     /// finite, nothing is updated.
     pub fn step(&mut self, lr: f64, model: M, gradients: B::Gradients) -> (M, f64) {
-        let gradients = self.clip(&model, gradients);
+        let gradients = GradientsParams::from_grads(gradients, &model);
+        let gradients = self.clip(&model, gradients, 1.0);
         let norm = gradients.norm;
         if !norm.is_finite() {
             return (model, norm);
@@ -57,9 +59,9 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
         (self.update(lr, model, gradients), norm)
     }
 
-    /// The gradients of a model, to be shortened where they are too long.
-    pub(crate) fn clip(&self, model: &M, gradients: B::Gradients) -> Gradients {
-        Gradients::new::<B, M>(gradients, model, self.clip_norm)
+    /// So many times the gradients of a model, to be shortened where they are too long.
+    pub(crate) fn clip(&self, model: &M, gradients: GradientsParams, scale: f64) -> Gradients {
+        Gradients::new::<B, M>(gradients, model, scale, self.clip_norm)
     }
 
     /// The model behind one more update.

@@ -150,6 +150,10 @@ pub enum ScheduleKind {
     Cosine,
     /// Falls with the square root of the step ("Noam").
     InverseSquareRoot,
+    /// Falls to `min_lr` in equal steps, at the last step.
+    Linear,
+    /// Rises from `lr / 25` along half a cosine in the warm-up, then falls to `min_lr` along another.
+    OneCycle,
 }
 
 /// How a model is trained.
@@ -161,6 +165,8 @@ pub struct TrainRecipe {
     /// Windows or pairs a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
+    /// Batches a step, one gradient over all of their tokens.
+    pub accumulate: u64,
     /// For pairs, instead of `batch_size`: tokens a step at most, padding counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_tokens: Option<usize>,
@@ -168,7 +174,8 @@ pub struct TrainRecipe {
     pub optimizer: OptimizerKind,
     /// The highest learning rate.
     pub lr: f64,
-    /// The lowest learning rate of `cosine`; a tenth of `lr` if not given.
+    /// The learning rate that `cosine`, `linear` and `one-cycle` end with; a tenth of `lr` if not given, of `one-cycle`
+    /// `lr / 250,000`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_lr: Option<f64>,
     /// What the learning rate does after its warm-up.
@@ -202,6 +209,8 @@ pub struct TrainRecipe {
     pub ctc_weight: f64,
     /// Steps between validations; there is one more at the end.
     pub validate_every: u64,
+    /// Validations without a better one after which training ends; 0 for no such end.
+    pub patience: u64,
     /// Steps between checkpoints; 0 for those between validations. There is one more at the end.
     pub checkpoint_every: u64,
     /// How many checkpoints are kept, the newest ones.
@@ -219,6 +228,7 @@ impl Default for TrainRecipe {
         Self {
             steps: 1000,
             batch_size: None,
+            accumulate: 1,
             batch_tokens: None,
             optimizer: OptimizerKind::AdamW,
             lr: 1e-3,
@@ -238,6 +248,7 @@ impl Default for TrainRecipe {
             bptt: None,
             ctc_weight: 0.0,
             validate_every: 250,
+            patience: 0,
             checkpoint_every: 0,
             keep_checkpoints: 3,
             max_skipped: 10,
@@ -250,7 +261,11 @@ impl Default for TrainRecipe {
 impl TrainRecipe {
     /// The lowest learning rate.
     pub fn min_lr(&self) -> f64 {
-        self.min_lr.unwrap_or(self.lr / 10.0)
+        let share = match self.schedule {
+            ScheduleKind::OneCycle => 250_000.0,
+            _ => 10.0,
+        };
+        self.min_lr.unwrap_or(self.lr / share)
     }
 
     /// Steps between checkpoints.

@@ -87,6 +87,7 @@ impl Recipe {
         counts("train.steps", train.steps)?;
         counts("train.validate_every", train.validate_every)?;
         counts("train.log_every", train.log_every)?;
+        counts("train.accumulate", train.accumulate)?;
         counts("train.keep_checkpoints", train.keep_checkpoints as u64)?;
         let storable = i64::try_from(train.seed).is_ok();
         in_range(
@@ -321,6 +322,7 @@ mod tests {
                 "train.ctc_weight=0.3",
                 &["ctc_weight", "only speech-to-text"],
             ),
+            ("train.accumulate=0", &["train.accumulate", "at least 1"]),
             (
                 "train.keep_checkpoints=0",
                 &["keep_checkpoints", "at least 1"],

@@ -4,6 +4,7 @@ use super::clock::Clock;
 use crate::checkpoint::{FORMAT, SkippedState, TrainerState, WindowState};
 use crate::metrics::{Metric, Split};
 use crate::objective::Evaluation;
+use crate::recipe::TrainRecipe;
 use crate::update::Update;
 
 /// What a run knows of itself between two steps.
@@ -69,6 +70,16 @@ impl Standing {
             seconds_training: self.clock.training(),
             metrics_bytes,
         }
+    }
+
+    /// Whether all steps are done, or no validation of the last `patience` was the best.
+    pub(super) fn is_over(&self, recipe: &TrainRecipe) -> bool {
+        let waited = self.best.map_or(0, |(_, step)| self.step - step);
+        let is_patient = match recipe.patience {
+            0 => true,
+            patience => waited < patience.saturating_mul(recipe.validate_every),
+        };
+        self.step >= recipe.steps || !is_patient
     }
 
     /// A step is done.

@@ -158,6 +158,102 @@ fn a_step_that_is_no_number_is_caught_in_that_step_and_changes_nothing() {
     }
 }
 
+/// Batches of different sizes; or, of the same data, batches of two of them.
+struct Parts {
+    inner: LanguageModelling<TestBackend, Gpt<TestBackend>>,
+    together: bool,
+}
+
+impl Objective<TestBackend> for Parts {
+    type Model = Gpt<TestBackend>;
+    type Batch = CausalBatch<TestBackend>;
+
+    fn batch(&mut self, number: u64) -> Self::Batch {
+        let mut part = |number: u64| {
+            let n_rows = 1 + (number % 2) as usize;
+            let batch = self.inner.batch(number);
+            CausalBatch {
+                inputs: batch.inputs.narrow(0, 0, n_rows),
+                targets: batch.targets.narrow(0, 0, n_rows),
+                n_tokens: n_rows * 8,
+            }
+        };
+        if !self.together {
+            return part(number);
+        }
+        let (one, other) = (part(2 * number), part(2 * number + 1));
+        CausalBatch {
+            inputs: Tensor::cat(vec![one.inputs, other.inputs], 0),
+            targets: Tensor::cat(vec![one.targets, other.targets], 0),
+            n_tokens: one.n_tokens + other.n_tokens,
+        }
+    }
+
+    fn loss(&self, model: &Self::Model, batch: Self::Batch) -> TokenLoss<TestBackend> {
+        self.inner.loss(model, batch)
+    }
+
+    fn validate(&self, model: &Gpt<Flex>) -> Evaluation {
+        self.inner.validate(model)
+    }
+
+    fn fingerprint(&self) -> String {
+        self.inner.fingerprint()
+    }
+
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)> {
+        self.inner.tensors(batch)
+    }
+
+    fn package(&self, model: Gpt<Flex>) -> Model<Flex> {
+        self.inner.package(model)
+    }
+}
+
+#[test]
+fn batches_that_are_accumulated_are_one_large_batch() {
+    let (objective, _, model) = objective(|_| Spoil::No);
+    let run = |accumulate, together| {
+        // The gradients are clipped, as a whole.
+        let recipe = recipe(&format!(
+            "accumulate = {accumulate}\nclip_norm = 0.5\nlr = 0.01"
+        ));
+        let (mut updater, mut model) = (Updater::new(&recipe.train), model.clone());
+        let mut parts = Parts {
+            inner: objective.inner.clone(),
+            together,
+        };
+        let mut updates = Vec::new();
+        for step in 0..3 {
+            let update;
+            (model, update) = updater.update(&mut parts, model, step, &Default::default());
+            updates.push([update.loss, update.gradient_norm, update.n_tokens as f64]);
+        }
+        (updates.concat(), numbers(&model))
+    };
+    let ((updates, weights), (expected, expected_weights)) = (run(2, false), run(1, true));
+    for (found, expected) in updates.iter().zip(&expected) {
+        assert!((found - expected).abs() < 1e-5, "{updates:?} {expected:?}");
+    }
+    for (found, expected) in weights.iter().zip(&expected_weights) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}
+
+#[test]
+fn patience_ends_a_run_that_gets_no_better() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recipe = recipe("patience = 2\nvalidate_every = 1\nlr = 1e-30\nweight_decay = 0.0");
+    let (outcome, _) = train(&recipe, |_| Spoil::No, folder.path());
+    let outcome = outcome.expect("a run");
+    assert_eq!(
+        (outcome.best_step, outcome.steps, outcome.stopped_at),
+        (1, 3, None)
+    );
+    assert!(folder.path().join("last/config.json").exists());
+    assert!(folder.path().join("checkpoints/step-00000003").exists());
+}
+
 #[test]
 fn steps_that_are_skipped_are_told_and_counted() {
     let folder = tempfile::tempdir().expect("a folder");
