@@ -1,5 +1,6 @@
 //! A long text as windows: each token is predicted from those before it.
 
+use crate::content::{self, See};
 use crate::error::BatchError;
 use crate::seed::{Stream, derive_seed};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
@@ -58,6 +59,11 @@ impl TextWindows {
     /// How many tokens the text has.
     pub fn n_tokens(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Shows all of it as bytes: for a hash that tells whether it is the same data.
+    pub fn content(&self, see: &mut See<'_>) {
+        content::ids(&self.ids, see);
     }
 
     /// Windows at random places, with replacement: a function of the seed and the step.

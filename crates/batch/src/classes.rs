@@ -1,6 +1,7 @@
 //! Texts and images with the classes they belong to.
 
 use crate::buckets::{BatchSize, Buckets};
+use crate::content::{self, See};
 use crate::error::BatchError;
 use crate::padding::pad_right;
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
@@ -22,6 +23,9 @@ pub trait ClassBatches {
     /// What a model reads.
     type Input<B: Backend>;
 
+    /// Shows all of it as bytes: for a hash that tells whether it is the same data.
+    fn content(&self, see: &mut See<'_>);
+
     /// The batches of an epoch, as indices. Every item is in exactly one.
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>>;
 
@@ -34,6 +38,9 @@ pub trait ClassBatches {
         indices: &[usize],
         device: &B::Device,
     ) -> ClassBatch<Self::Input<B>, B>;
+
+    /// What is read, by name: to be looked at elsewhere.
+    fn tensors<B: Backend>(input: Self::Input<B>) -> Vec<(String, TensorData)>;
 }
 
 /// Labels, one an item.
@@ -41,6 +48,11 @@ pub trait ClassBatches {
 struct Labels(Vec<usize>);
 
 impl Labels {
+    fn content(&self, see: &mut See<'_>) {
+        content::count(self.0.len(), see);
+        self.0.iter().for_each(|&label| content::count(label, see));
+    }
+
     fn batch<I, B: Backend>(
         &self,
         indices: &[usize],
@@ -98,6 +110,11 @@ impl ClassBatches for TextClasses {
     /// Tokens `[batch, seq]`, and where they are padding: `[batch, seq]`.
     type Input<B: Backend> = (Tensor<B, 2, Int>, Option<Tensor<B, 2, Bool>>);
 
+    fn content(&self, see: &mut See<'_>) {
+        self.labels.content(see);
+        self.texts.iter().for_each(|text| content::ids(text, see));
+    }
+
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
         self.buckets.epoch(seed, epoch)
     }
@@ -115,6 +132,10 @@ impl ClassBatches for TextClasses {
         let padded = pad_right(&texts, self.pad, device);
         let input = (padded.tokens, padded.padding_mask);
         self.labels.batch(indices, input, device)
+    }
+
+    fn tensors<B: Backend>((tokens, _): Self::Input<B>) -> Vec<(String, TensorData)> {
+        vec![("tokens".to_owned(), tokens.into_data())]
     }
 }
 
@@ -167,6 +188,14 @@ impl ClassBatches for ImageClasses {
     /// `[batch, n_channels, height, width]`
     type Input<B: Backend> = Tensor<B, 4>;
 
+    fn content(&self, see: &mut See<'_>) {
+        self.labels.content(see);
+        self.shape
+            .iter()
+            .for_each(|&size| content::count(size, see));
+        content::numbers(&self.values, see);
+    }
+
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
         self.buckets.epoch(seed, epoch)
     }
@@ -187,6 +216,10 @@ impl ClassBatches for ImageClasses {
         let shape = [indices.len(), n_channels, height, width];
         let input = Tensor::from_data(TensorData::new(values, shape), device);
         self.labels.batch(indices, input, device)
+    }
+
+    fn tensors<B: Backend>(images: Tensor<B, 4>) -> Vec<(String, TensorData)> {
+        vec![("images".to_owned(), images.into_data())]
     }
 }
 

@@ -19,6 +19,7 @@
 mod buckets;
 mod causal;
 mod classes;
+mod content;
 mod error;
 mod masked;
 mod padding;
@@ -29,6 +30,7 @@ mod speech;
 pub use buckets::BatchSize;
 pub use causal::{CausalBatch, TextWindows, WindowShape};
 pub use classes::{ClassBatch, ClassBatches, ImageClasses, TextClasses};
+pub use content::See;
 pub use error::BatchError;
 pub use masked::{MaskTokens, MaskedBatch, MaskedWindows};
 pub use padding::{Padded, pad_left, pad_right};

@@ -1,6 +1,7 @@
 //! A long text as windows in which some tokens are masked: each of those is guessed from both sides.
 
 use crate::causal::WindowShape;
+use crate::content::{self, See};
 use crate::error::BatchError;
 use crate::seed::{Stream, derive_seed};
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
@@ -82,6 +83,11 @@ impl MaskedWindows {
     /// How many tokens the text has.
     pub fn n_tokens(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Shows all of it as bytes: for a hash that tells whether it is the same data.
+    pub fn content(&self, see: &mut See<'_>) {
+        content::ids(&self.ids, see);
     }
 
     /// Windows at random places, with replacement, and random masks: a function of the seed and the step.

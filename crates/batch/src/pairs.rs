@@ -1,6 +1,7 @@
 //! Sentence pairs as batches of similar length.
 
 use crate::buckets::{BatchSize, Buckets};
+use crate::content::{self, See};
 use crate::error::BatchError;
 use crate::padding::{Padded, pad_right};
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
@@ -77,6 +78,15 @@ impl PairBatches {
     /// The pairs.
     pub fn pairs(&self) -> &[PairIds] {
         &self.pairs
+    }
+
+    /// Shows all of it as bytes: for a hash that tells whether it is the same data.
+    pub fn content(&self, see: &mut See<'_>) {
+        content::count(self.pairs.len(), see);
+        for PairIds { source, target } in &self.pairs {
+            content::ids(source, see);
+            content::ids(target, see);
+        }
     }
 
     /// The batches of an epoch, as indices into the pairs. Every pair is in exactly one.

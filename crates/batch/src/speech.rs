@@ -1,6 +1,7 @@
 //! Recordings with their transcripts as batches of similar length.
 
 use crate::buckets::{BatchSize, Buckets};
+use crate::content::{self, See};
 use crate::error::BatchError;
 use crate::padding::pad_right;
 use crate::pairs::{PairTokens, shift_right};
@@ -111,6 +112,16 @@ impl SpeechBatches {
     /// What fills texts up; the blank of [`SpeechBatch::heard`].
     pub fn pad(&self) -> TokenId {
         self.tokens.pad
+    }
+
+    /// Shows all of it as bytes: for a hash that tells whether it is the same data.
+    pub fn content(&self, see: &mut See<'_>) {
+        content::count(self.utterances.len(), see);
+        for SpeechIds { frames, target } in &self.utterances {
+            content::count(frames.n_mels, see);
+            content::numbers(&frames.values, see);
+            content::ids(target, see);
+        }
     }
 
     /// The batches of an epoch, as indices into the recordings. Every recording is in exactly one.

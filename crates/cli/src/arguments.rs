@@ -103,6 +103,10 @@ pub(crate) struct Train {
     /// The run's folder; by default the first free of runs/RECIPE, runs/RECIPE-2, …
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Go on from a run's folder or from one of its checkpoints; auto: from the newest checkpoint of --out (or of
+    /// runs/RECIPE) if there is one, else from the beginning
+    #[arg(long, value_name = "auto|PATH", num_args = 0..=1, default_missing_value = "auto")]
+    pub(crate) resume: Option<PathBuf>,
     /// Change a value of the recipe, for example train.steps=200; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

@@ -1,4 +1,4 @@
-//! Ctrl-C: what is being written ends where it stands and is kept.
+//! Signals: Ctrl-C ends what is being written where it stands, and it is kept; SIGUSR1 asks for a checkpoint.
 
 use crate::error::CliError;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -9,6 +9,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The signals that ask a command to stop.
 const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+
+/// Whether a checkpoint was asked for, by SIGUSR1, where there is such a signal.
+pub(crate) struct SaveRequest(Arc<AtomicBool>);
+
+impl SaveRequest {
+    /// From here on the signal is noted.
+    pub(crate) fn catch() -> Result<Self, CliError> {
+        let asked = Arc::new(AtomicBool::new(false));
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&asked))
+            .map_err(CliError::Signals)?;
+        Ok(Self(asked))
+    }
+
+    /// Whether it was asked for since this was last called.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
 
 /// Whether the command was asked to stop.
 pub(crate) struct Interrupt {

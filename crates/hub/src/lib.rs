@@ -64,6 +64,6 @@ pub use cost::{Cost, TokenCost};
 pub use dialects::Dialect;
 pub use directory::ModelDirectory;
 pub use error::HubError;
-pub use parameters::{Parameter, parameters};
+pub use parameters::{ModulePath, Parameter, parameters};
 pub use special::SpecialTokens;
-pub use weights::{read_tensors, write_tensors};
+pub use weights::{ParameterFile, ParameterValues, read_tensors, write_parameters, write_tensors};

@@ -56,20 +56,23 @@ impl<B: Backend> ModuleVisitor<B> for Lister {
     }
 }
 
-/// Where a visitor or mapper stands in a module.
+/// Where a visitor or mapper stands in a module: what the path of a [`Parameter`] is made of.
 #[derive(Debug, Default)]
-pub(crate) struct ModulePath(Vec<String>);
+pub struct ModulePath(Vec<String>);
 
 impl ModulePath {
-    pub(crate) fn enter(&mut self, name: &str) {
+    /// A field, or an element of a list, is entered.
+    pub fn enter(&mut self, name: &str) {
         self.0.push(name.into());
     }
 
-    pub(crate) fn exit(&mut self) {
+    /// It is left again.
+    pub fn exit(&mut self) {
         self.0.pop();
     }
 
-    pub(crate) fn join(&self) -> String {
+    /// The path of the parameter that stands here.
+    pub fn join(&self) -> String {
         self.0.join(".")
     }
 }

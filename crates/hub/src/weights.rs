@@ -8,6 +8,7 @@ mod element;
 mod encoding;
 mod fill;
 mod gguf;
+mod parameter_file;
 mod read;
 mod shards;
 mod source;
@@ -20,6 +21,7 @@ use crate::error::HubError;
 
 pub(crate) use fill::{Plan, fill, save};
 pub(crate) use gguf::open_gguf;
+pub use parameter_file::{ParameterFile, ParameterValues, write_parameters};
 pub(crate) use read::{exists, open};
 pub(crate) use source::Source;
 pub use tensors::{read_tensors, write_tensors};

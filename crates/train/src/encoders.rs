@@ -1,11 +1,12 @@
 //! From a recipe for a model that reads and does not write to a trained model in a folder.
 
 use crate::error::TrainError;
+use crate::event::{Event, Outcome};
 use crate::objective::{Inner, Package};
 use crate::objectives::{Classification, MaskedModelling};
 use crate::recipe::{DataShape, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::run::{first_model, prepare, split_text, tokenizer_path, train_bpe};
-use crate::trainer::{Card, Event, Outcome, Trainer};
+use crate::trainer::{Card, Place, Trainer};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
@@ -17,7 +18,6 @@ use hearth_data::{
 };
 use hearth_hub::{Model, SpecialTokens};
 use hearth_model::{Classifier, ImageSize};
-use std::path::Path;
 
 /// The tokens that a tokenizer for texts that are read has, in this order where it is trained here.
 const SPECIAL: [&str; 4] = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"];
@@ -25,7 +25,7 @@ const SPECIAL: [&str; 4] = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"];
 /// Trains a model to guess the masked tokens of a text.
 pub(crate) fn masked_modelling<B: AutodiffBackend>(
     recipe: &Recipe,
-    folder: &Path,
+    place: Place<'_>,
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
@@ -64,7 +64,7 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
     let Model::Bert(model) = first_model::<B>(recipe, &config, device) else {
         unreachable!("a recipe for bert makes a bert");
     };
-    prepare(folder, recipe)?;
+    prepare(place, recipe)?;
     let trainer = Trainer {
         objective: MaskedModelling {
             training,
@@ -77,8 +77,8 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
             tokenizer: Some(tokenizer),
             ..Card::new(config, padded_with(pad))
         },
-        recipe: &recipe.train,
-        folder,
+        recipe,
+        place,
         device,
     };
     trainer.run(model, described, observer)
@@ -104,7 +104,7 @@ pub fn held_out_texts(recipe: &Recipe) -> Result<(LabelledText, LabelledText), T
 /// Trains a model to name the class of a text.
 pub(crate) fn text_classification<B: AutodiffBackend>(
     recipe: &Recipe,
-    folder: &Path,
+    place: Place<'_>,
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
@@ -157,7 +157,7 @@ pub(crate) fn text_classification<B: AutodiffBackend>(
         card,
         [training, validation],
         (model, Model::Bert),
-        (folder, device),
+        (place, device),
         described,
         observer,
     )
@@ -203,7 +203,7 @@ fn pixel_config(image: ImageSize) -> PixelConfig {
 /// Trains a model to name the class of an image.
 pub(crate) fn image_classification<B: AutodiffBackend>(
     recipe: &Recipe,
-    folder: &Path,
+    place: Place<'_>,
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
@@ -247,7 +247,7 @@ pub(crate) fn image_classification<B: AutodiffBackend>(
         card,
         [training, validation],
         (model, Model::Vit),
-        (folder, device),
+        (place, device),
         described,
         observer,
     )
@@ -259,7 +259,7 @@ fn classify<B: AutodiffBackend, M, D>(
     card: Card,
     data: [D; 2],
     (model, package): (M, Package<B, M>),
-    (folder, device): (&Path, &B::Device),
+    (place, device): (Place<'_>, &B::Device),
     described: String,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError>
@@ -268,13 +268,13 @@ where
     M: AutodiffModule<B> + Classifier<B, Input = D::Input<B>>,
     Inner<B, M>: Classifier<B::InnerBackend, Input = D::Input<B::InnerBackend>>,
 {
-    prepare(folder, recipe)?;
+    prepare(place, recipe)?;
     let (seed, smoothing) = (recipe.train.seed, recipe.train.label_smoothing);
     let trainer = Trainer {
         objective: Classification::new(data, seed, smoothing, device.clone(), package),
         card,
-        recipe: &recipe.train,
-        folder,
+        recipe,
+        place,
         device,
     };
     trainer.run(model, described, observer)

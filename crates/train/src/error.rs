@@ -60,10 +60,42 @@ pub enum TrainError {
         /// What the drawing library says.
         reason: String,
     },
+    /// A checkpoint cannot be written.
+    #[error(
+        "cannot write checkpoint {path}{}; those before it are whole",
+        room(needed)
+    )]
+    Checkpoint {
+        /// Its folder.
+        path: PathBuf,
+        /// Where the disk is full: about how many bytes it takes.
+        needed: Option<u64>,
+        /// Why.
+        source: Box<TrainError>,
+    },
+    /// There is nothing to go on from.
+    #[error(
+        "{path} holds no whole checkpoint: name a run's folder or one of its checkpoints{}",
+        list(damaged)
+    )]
+    NoCheckpoint {
+        /// What was named.
+        path: PathBuf,
+        /// What is wrong with those that are there.
+        damaged: Vec<String>,
+    },
+    /// A checkpoint whose model or optimiser is not the recipe's.
+    #[error("cannot go on from {path}")]
+    Foreign {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What does not fit.
+        source: HubError,
+    },
     /// Training has diverged.
     #[error(
         "the loss is {loss} at step {step} (gradient norm {gradient_norm}): lower train.lr (now {lr:e}), lengthen \
-         train.warmup_steps or set train.clip_norm; the best model so far is kept"
+         train.warmup_steps or set train.clip_norm; the best model so far and the checkpoints are kept"
     )]
     NotFinite {
         /// The step.
@@ -77,13 +109,41 @@ pub enum TrainError {
     },
 }
 
+/// What a full disk lacks.
+fn room(needed: &Option<u64>) -> String {
+    needed.map_or(String::new(), |n_bytes| {
+        format!(": the disk is full, and about {n_bytes} bytes are needed")
+    })
+}
+
+fn list(reasons: &[String]) -> String {
+    reasons
+        .iter()
+        .fold(String::new(), |text, reason| text + "\n  " + reason)
+}
+
 impl TrainError {
+    /// A file of the run's folder that cannot be written or read.
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
+    }
+
     /// Whether the cause is the file system rather than the content of a file.
     pub fn is_io(&self) -> bool {
         match self {
             Self::Data(error) => error.is_io(),
             Self::Hub(error) => error.is_io(),
-            Self::File { .. } => true,
+            Self::File { .. } | Self::NoCheckpoint { .. } => true,
+            Self::Checkpoint { source, .. } => source.is_io(),
+            Self::Foreign { source, .. } => source.is_io(),
             _ => false,
         }
     }

@@ -1,28 +1,29 @@
 //! The gradients of a model as one vector: its norm, and what to do when it is too long.
 
-use burn::module::{AutodiffModule, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor};
 
-/// A model's gradients, split by what weight decay is for: matrices, and all else (norms, biases).
+/// A model's gradients.
 pub(crate) struct Gradients {
-    pub(crate) matrices: GradientsParams,
-    pub(crate) others: GradientsParams,
+    all: GradientsParams,
+    /// What each is multiplied by when it is taken.
+    factor: f64,
     /// The norm over all parameters together, before clipping.
     pub(crate) norm: f64,
 }
 
 impl Gradients {
-    /// Takes the gradients of a loss and shortens them to `clip_norm` where they are longer; 0 means no limit.
+    /// So many times these gradients, shortened to `clip_norm` where they are longer; 0 means no limit.
     ///
     /// Pascanu et al. 2013 <https://arxiv.org/abs/1211.5063>: one factor for all parameters, so that the direction stays.
     pub(crate) fn new<B: AutodiffBackend, M: AutodiffModule<B>>(
-        gradients: B::Gradients,
+        all: GradientsParams,
         model: &M,
+        scale: f64,
         clip_norm: f64,
     ) -> Self {
-        let mut all = GradientsParams::from_grads(gradients, model);
         let mut squares = SumOfSquares::<B> {
             all: &all,
             sum: None,
@@ -31,23 +32,57 @@ impl Gradients {
         let norm = squares
             .sum
             .map_or(0.0, |sum| sum.into_scalar().elem::<f64>().sqrt());
+        let norm = scale * norm;
         let factor = if clip_norm > 0.0 && norm > clip_norm {
-            clip_norm / norm
+            scale * clip_norm / norm
         } else {
-            1.0
+            scale
         };
-        let mut split = SplitAndScale {
-            all: &mut all,
-            matrices: GradientsParams::new(),
-            others: GradientsParams::new(),
-            factor,
+        Self { all, factor, norm }
+    }
+
+    /// The gradient of a parameter, clipped; none where the loss does not depend on it, or it was taken before.
+    pub(crate) fn take<B: Backend, const D: usize>(&mut self, id: ParamId) -> Option<Tensor<B, D>> {
+        let gradient = self.all.remove::<B, D>(id)?;
+        Some(if self.factor == 1.0 {
+            gradient
+        } else {
+            gradient.mul_scalar(self.factor)
+        })
+    }
+}
+
+/// The sums of two gradients of a model.
+pub(crate) fn added<B: AutodiffBackend, M: AutodiffModule<B>>(
+    one: GradientsParams,
+    other: GradientsParams,
+    model: &M,
+) -> GradientsParams {
+    let mut adding = Adding {
+        one,
+        other,
+        sums: GradientsParams::new(),
+    };
+    model.visit(&mut adding);
+    adding.sums
+}
+
+struct Adding {
+    one: GradientsParams,
+    other: GradientsParams,
+    sums: GradientsParams,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Adding {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let one = self.one.remove::<B::InnerBackend, D>(param.id);
+        let other = self.other.remove::<B::InnerBackend, D>(param.id);
+        let sum = match (one, other) {
+            (Some(one), Some(other)) => one + other,
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return,
         };
-        model.visit(&mut split);
-        Self {
-            matrices: split.matrices,
-            others: split.others,
-            norm,
-        }
+        self.sums.register(param.id, sum);
     }
 }
 
@@ -69,35 +104,6 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for SumOfSquares<'_, B> {
     }
 }
 
-struct SplitAndScale<'a> {
-    all: &'a mut GradientsParams,
-    matrices: GradientsParams,
-    others: GradientsParams,
-    factor: f64,
-}
-
-impl<B: AutodiffBackend> ModuleVisitor<B> for SplitAndScale<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if let Some(gradient) = self.all.remove::<B::InnerBackend, D>(param.id) {
-            let gradient = scaled(gradient, self.factor);
-            let part = if D >= 2 {
-                &mut self.matrices
-            } else {
-                &mut self.others
-            };
-            part.register(param.id, gradient);
-        }
-    }
-}
-
-fn scaled<B: Backend, const D: usize>(gradient: Tensor<B, D>, factor: f64) -> Tensor<B, D> {
-    if factor == 1.0 {
-        gradient
-    } else {
-        gradient.mul_scalar(factor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,25 +118,26 @@ mod tests {
         let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&Default::default());
         let bias = layer.bias.as_ref().expect("a bias").val();
         let loss = layer.weight.val().sum().mul_scalar(3.0) + bias.sum().mul_scalar(4.0);
-        let gradients = Gradients::new(loss.backward(), &layer, clip_norm);
+        let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+        let gradients = Gradients::new::<TestBackend, _>(gradients, &layer, 1.0, clip_norm);
         (layer, gradients)
     }
 
-    fn lengths(layer: &Linear<TestBackend>, gradients: &Gradients) -> (f32, f32) {
-        let weight = gradients
-            .matrices
-            .get::<Flex, 2>(layer.weight.id)
-            .expect("a matrix");
+    fn lengths(layer: &Linear<TestBackend>, mut gradients: Gradients) -> (f32, f32) {
+        let weight = gradients.take::<Flex, 2>(layer.weight.id);
         let bias = layer.bias.as_ref().expect("a bias").id;
-        let bias = gradients.others.get::<Flex, 1>(bias).expect("a bias");
-        (weight.into_scalar(), bias.into_scalar())
+        let bias = gradients.take::<Flex, 1>(bias);
+        (
+            weight.expect("a matrix").into_scalar(),
+            bias.expect("a bias").into_scalar(),
+        )
     }
 
     #[test]
     fn a_long_gradient_is_shortened_as_a_whole() {
         let (layer, gradients) = gradients(1.0);
         assert!((gradients.norm - 5.0).abs() < 1e-6);
-        let (weight, bias) = lengths(&layer, &gradients);
+        let (weight, bias) = lengths(&layer, gradients);
         assert!((weight - 0.6).abs() < 1e-6 && (bias - 0.8).abs() < 1e-6);
     }
 
@@ -138,7 +145,7 @@ mod tests {
     fn a_short_gradient_or_no_limit_leaves_it_alone() {
         for clip_norm in [0.0, 6.0] {
             let (layer, gradients) = gradients(clip_norm);
-            assert_eq!(lengths(&layer, &gradients), (3.0, 4.0));
+            assert_eq!(lengths(&layer, gradients), (3.0, 4.0));
         }
     }
 }

@@ -4,8 +4,11 @@
 //! the best and the last model, the metrics and their picture in the run's folder. The crate prints nothing; an observer
 //! hears of each [`Event`].
 
+mod checkpoint;
 mod encoders;
 mod error;
+mod event;
+mod fingerprint;
 mod gradients;
 mod metrics;
 mod objective;
@@ -23,6 +26,7 @@ mod update;
 
 pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
+pub use event::{Event, Outcome, Progress, Request};
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package};
 pub use objectives::{
@@ -36,8 +40,7 @@ pub use recipe::{
     Architecture, DataRecipe, DataShape, EmbeddedCorpus, ModelRecipe, OptimizerKind, PositionKind,
     Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
-pub use run::run;
+pub use run::{Resume, RunOptions, run, run_with};
 pub use schedule::Schedule;
 pub use speech::held_out_utterances;
 pub use timing::{Timing, time_steps};
-pub use trainer::{Event, Outcome, Progress};

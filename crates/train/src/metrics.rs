@@ -2,8 +2,8 @@
 
 use crate::error::TrainError;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What a metric was measured on.
@@ -34,6 +34,9 @@ pub struct Metric {
     /// Target tokens a second since the last line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_s: Option<f64>,
+    /// Steps since the last line whose update was skipped, because the loss or the gradient was not finite; none if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<u64>,
     /// `exp(loss)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub perplexity: Option<f64>,
@@ -52,11 +55,36 @@ impl MetricsWriter {
     pub(crate) fn create(path: PathBuf) -> Result<Self, TrainError> {
         match File::create(&path) {
             Ok(file) => Ok(Self { path, file }),
-            Err(source) => Err(TrainError::File {
-                action: "create",
-                path,
-                source,
-            }),
+            Err(source) => Err(TrainError::file("create", path)(source)),
+        }
+    }
+
+    /// Goes on behind the first `n_bytes` of a file, and drops what stands behind them. Of a file that is shorter all whole
+    /// lines are kept.
+    pub(crate) fn resume(path: PathBuf, n_bytes: u64) -> Result<Self, TrainError> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        let cut = opened.and_then(|mut file| {
+            let length = file.metadata()?.len();
+            let kept = if length < n_bytes {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)?;
+                let newline = bytes.iter().rposition(|&byte| byte == b'\n');
+                newline.map_or(0, |last| last as u64 + 1)
+            } else {
+                n_bytes
+            };
+            file.set_len(kept)?;
+            file.seek(SeekFrom::Start(kept))?;
+            Ok(file)
+        });
+        match cut {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(TrainError::file("write", path)(source)),
         }
     }
 
@@ -64,11 +92,15 @@ impl MetricsWriter {
         serde_json::to_string(metric)
             .map_err(std::io::Error::from)
             .and_then(|line| writeln!(self.file, "{line}"))
-            .map_err(|source| TrainError::File {
-                action: "write",
-                path: self.path.clone(),
-                source,
-            })
+            .map_err(TrainError::file("write", &self.path))
+    }
+
+    /// Makes what was written durable, and says how many bytes that is.
+    pub(crate) fn sync(&mut self) -> Result<u64, TrainError> {
+        self.file
+            .sync_data()
+            .and_then(|()| self.file.stream_position())
+            .map_err(TrainError::file("write", &self.path))
     }
 }
 
@@ -113,6 +145,7 @@ mod tests {
             lr: Some(1e-3),
             gradient_norm: None,
             tokens_per_s: Some(10.0),
+            skipped: None,
             perplexity: None,
             seconds: 0.25,
         }
@@ -130,6 +163,29 @@ mod tests {
             read_metrics(&path).expect("metrics"),
             [metric(1), metric(2)]
         );
+    }
+
+    #[test]
+    fn what_stands_behind_the_length_that_was_noted_is_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("metrics.jsonl");
+        let mut writer = MetricsWriter::create(path.clone()).expect("a file");
+        writer.write(&metric(1)).expect("a line");
+        let n_bytes = writer.sync().expect("a file");
+        writer.write(&metric(2)).expect("a line");
+        write!(writer.file, "{{\"st").expect("half a line");
+        // Cut where it was noted; of a file that has lost its end, the whole lines.
+        for noted in [n_bytes, 10_000] {
+            let mut writer = MetricsWriter::resume(path.clone(), noted).expect("a file");
+            writer.write(&metric(3)).expect("a line");
+            let kept = read_metrics(&path).expect("metrics");
+            let expected: &[Metric] = if noted == n_bytes {
+                &[metric(1), metric(3)]
+            } else {
+                &[metric(1), metric(3), metric(3)]
+            };
+            assert_eq!(kept, expected);
+        }
     }
 
     #[test]

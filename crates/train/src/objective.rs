@@ -1,6 +1,7 @@
 //! What is minimised: the only view that the trainer has of an architecture and its data.
 
 use burn::module::AutodiffModule;
+use burn::tensor::TensorData;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_hub::Model;
 use hearth_model::TokenLoss;
@@ -12,14 +13,20 @@ pub trait Objective<B: AutodiffBackend> {
     /// What a step trains on.
     type Batch;
 
-    /// The batch of a step, counted from 0: a function of the seed and the step.
-    fn batch(&mut self, step: u64) -> Self::Batch;
+    /// The batch of a number, which is that of its step unless a step has several: a function of the seed and the number.
+    fn batch(&mut self, number: u64) -> Self::Batch;
 
     /// The loss of a batch.
     fn loss(&self, model: &Self::Model, batch: Self::Batch) -> TokenLoss<B>;
 
     /// The loss over all validation data, without dropout and without label smoothing.
     fn validate(&self, model: &Inner<B, Self::Model>) -> Evaluation;
+
+    /// A hash of all that is trained and validated on.
+    fn fingerprint(&self) -> String;
+
+    /// What a batch is made of, by name: to be looked at where its loss is no number.
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)>;
 
     /// The model as what can be saved.
     fn package(&self, model: Inner<B, Self::Model>) -> Model<B::InnerBackend>;

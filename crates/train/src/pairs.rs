@@ -1,11 +1,12 @@
 //! From a recipe for pairs to a trained model in a folder.
 
 use crate::error::TrainError;
+use crate::event::{Event, Outcome};
 use crate::objective::{Inner, Package};
 use crate::objectives::{PairLoss, Translation};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe};
 use crate::run::{first_model, prepare, tokenizer_path, train_bpe};
-use crate::trainer::{Card, Event, Outcome, Trainer};
+use crate::trainer::{Card, Place, Trainer};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor};
@@ -13,7 +14,7 @@ use hearth_batch::{BatchError, BatchSize, PairBatches, PairIds, PairTokens};
 use hearth_data::{Pair, PairCorpus, SpecialScheme, TokenId, Tokenizer, number_words};
 use hearth_hub::{Model, SpecialTokens};
 use hearth_model::Conditional;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The pairs of a translation recipe: those trained on, and those held out.
 ///
@@ -51,7 +52,7 @@ fn turned(mut corpus: PairCorpus, swap: bool) -> PairCorpus {
 
 pub(crate) fn run<B: AutodiffBackend>(
     recipe: &Recipe,
-    folder: &Path,
+    place: Place<'_>,
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
@@ -93,14 +94,14 @@ pub(crate) fn run<B: AutodiffBackend>(
         .model
         .config(tokenizer.vocab())
         .map_err(RecipeError::from)?;
-    prepare(folder, recipe)?;
+    prepare(place, recipe)?;
     let model = first_model::<B>(recipe, &config, device);
     let card = Card {
         tokenizer: Some(tokenizer),
         ..Card::new(config, special)
     };
     let batches = [training, validation];
-    let place = (folder, device);
+    let place = (place, device);
     match model {
         Model::Transformer(model) => train_on_pairs(
             recipe,
@@ -130,7 +131,7 @@ fn train_on_pairs<B: AutodiffBackend, M>(
     card: Card,
     [training, validation]: [PairBatches; 2],
     (model, package): (M, Package<B, M>),
-    (folder, device): (&Path, &B::Device),
+    (place, device): (Place<'_>, &B::Device),
     described: String,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError>
@@ -143,8 +144,8 @@ where
     let trainer = Trainer {
         objective,
         card,
-        recipe: &recipe.train,
-        folder,
+        recipe,
+        place,
         device,
     };
     trainer.run(model, described, observer)

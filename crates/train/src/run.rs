@@ -1,10 +1,12 @@
 //! From a recipe to a trained model in a folder.
 
+use crate::checkpoint::{Checkpoint, Checkpoints, RECIPE, check_recipe};
 use crate::error::TrainError;
+use crate::event::{Event, Outcome, Request};
 use crate::objective::{Inner, Package};
 use crate::objectives::LanguageModelling;
 use crate::recipe::{Architecture, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
-use crate::trainer::{Card, Event, Outcome, Trainer};
+use crate::trainer::{Card, Place, Trainer};
 use crate::{encoders, pairs, speech};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
@@ -12,10 +14,45 @@ use hearth_batch::{Stream, TextWindows, WindowShape, derive_seed};
 use hearth_data::{BpeOptions, SpecialScheme, TextCorpus, Tokenizer, cicero};
 use hearth_hub::{Model, ModelConfig, SpecialTokens};
 use hearth_model::LanguageModel;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// From where a run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// From the beginning.
+    #[default]
+    No,
+    /// From the newest whole checkpoint of the run's folder, or from the beginning where there is none.
+    Auto,
+    /// From the newest whole checkpoint of the run's folder.
+    Newest,
+    /// From this checkpoint.
+    From(PathBuf),
+}
+
+/// What a run is told besides its recipe.
+pub struct RunOptions<'a> {
+    /// Its folder.
+    pub folder: &'a Path,
+    /// From where it goes on.
+    pub resume: Resume,
+    /// Asked after each step, with the number of steps done, whether it is to save or to stop.
+    pub request: &'a dyn Fn(u64) -> Request,
+}
+
+impl<'a> RunOptions<'a> {
+    /// From the beginning to the end.
+    pub fn new(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            resume: Resume::No,
+            request: &|_| Request::Continue,
+        }
+    }
+}
 
 /// Trains what a recipe describes and leaves in `folder`: `config.toml` (the recipe as resolved), `best/` and `last/`
-/// model directories, `metrics.jsonl` and `loss.svg`.
+/// model directories, `checkpoints/`, `metrics.jsonl` and `loss.svg`.
 ///
 /// # Errors
 /// If the data cannot be read or does not fit the recipe, a file cannot be written, or training diverges.
@@ -25,19 +62,77 @@ pub fn run<B: AutodiffBackend>(
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
+    run_with::<B>(recipe, &RunOptions::new(folder), device, observer)
+}
+
+/// As [`run`], perhaps from a checkpoint, and with someone who may ask for another or for the end. A run that goes on does
+/// to the last bit what it would have done without a break.
+///
+/// # Errors
+/// As [`run`], or if the checkpoint is not whole, or of another recipe or other data.
+pub fn run_with<B: AutodiffBackend>(
+    recipe: &Recipe,
+    options: &RunOptions<'_>,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Outcome, TrainError> {
+    let from = begin_from(options, observer)?;
+    if let Some(checkpoint) = &from {
+        check_recipe(checkpoint, recipe)?;
+    }
+    let place = Place {
+        folder: options.folder,
+        from: from.as_ref(),
+        request: options.request,
+    };
     match recipe.model.architecture {
         Architecture::Transformer | Architecture::RnnSeq2Seq => {
-            pairs::run::<B>(recipe, folder, device, observer)
+            pairs::run::<B>(recipe, place, device, observer)
         }
-        Architecture::SpeechToText => speech::run::<B>(recipe, folder, device, observer),
+        Architecture::SpeechToText => speech::run::<B>(recipe, place, device, observer),
         Architecture::Gpt | Architecture::Llama | Architecture::Lstm | Architecture::Gru => {
-            language_modelling::<B>(recipe, folder, device, observer)
+            language_modelling::<B>(recipe, place, device, observer)
         }
-        Architecture::Bert => encoders::masked_modelling::<B>(recipe, folder, device, observer),
+        Architecture::Bert => encoders::masked_modelling::<B>(recipe, place, device, observer),
         Architecture::BertClassifier => {
-            encoders::text_classification::<B>(recipe, folder, device, observer)
+            encoders::text_classification::<B>(recipe, place, device, observer)
         }
-        Architecture::Vit => encoders::image_classification::<B>(recipe, folder, device, observer),
+        Architecture::Vit => encoders::image_classification::<B>(recipe, place, device, observer),
+    }
+}
+
+/// The checkpoint that a run goes on from.
+fn begin_from(
+    options: &RunOptions<'_>,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Option<Checkpoint>, TrainError> {
+    let checkpoints = Checkpoints::of(options.folder);
+    checkpoints.sweep()?;
+    let none = |path: &Path, damaged| TrainError::NoCheckpoint {
+        path: path.to_owned(),
+        damaged,
+    };
+    match &options.resume {
+        Resume::No => Ok(None),
+        Resume::From(path) => match Checkpoint::open(path) {
+            Ok(checkpoint) => Ok(Some(checkpoint)),
+            Err(reason) => Err(none(path, vec![reason])),
+        },
+        Resume::Auto | Resume::Newest => {
+            let mut damaged = Vec::new();
+            let found = checkpoints.newest(&mut |checkpoint, reason| {
+                damaged.push(format!("{}: {reason}", checkpoint.display()));
+                let checkpoint = checkpoint.to_owned();
+                observer(&Event::Damaged { checkpoint, reason });
+            })?;
+            if found.is_none() && options.resume == Resume::Newest {
+                return Err(none(options.folder, damaged));
+            }
+            if found.is_none() {
+                observer(&Event::Afresh);
+            }
+            Ok(found)
+        }
     }
 }
 
@@ -58,7 +153,7 @@ pub(crate) fn split_text(recipe: &Recipe) -> Result<(String, String), TrainError
 
 fn language_modelling<B: AutodiffBackend>(
     recipe: &Recipe,
-    folder: &Path,
+    place: Place<'_>,
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
@@ -101,14 +196,14 @@ fn language_modelling<B: AutodiffBackend>(
         eos: end.into_iter().collect(),
         ..SpecialTokens::default()
     };
-    prepare(folder, recipe)?;
+    prepare(place, recipe)?;
     let model = first_model::<B>(recipe, &config, device);
     let card = Card {
         tokenizer: Some(tokenizer),
         ..Card::new(config, special)
     };
     let windows = [training, validation];
-    let place = (folder, device);
+    let place = (place, device);
     match model {
         Model::Gpt(model) => train_on_text(
             recipe,
@@ -138,7 +233,7 @@ fn train_on_text<B: AutodiffBackend, M>(
     card: Card,
     [training, validation]: [TextWindows; 2],
     (model, package): (M, Package<B, M>),
-    (folder, device): (&Path, &B::Device),
+    (place, device): (Place<'_>, &B::Device),
     described: String,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError>
@@ -157,8 +252,8 @@ where
             package,
         },
         card,
-        recipe: &recipe.train,
-        folder,
+        recipe,
+        place,
         device,
     };
     trainer.run(model, described, observer)
@@ -196,13 +291,9 @@ pub(crate) fn first_model<B: AutodiffBackend>(
 }
 
 /// Makes the run's folder and writes down what is run.
-pub(crate) fn prepare(folder: &Path, recipe: &Recipe) -> Result<(), TrainError> {
-    let path = folder.join("config.toml");
-    let error = |source| TrainError::File {
-        action: "write",
-        path: path.clone(),
-        source,
-    };
-    std::fs::create_dir_all(folder).map_err(error)?;
-    std::fs::write(&path, recipe.to_toml()).map_err(error)
+pub(crate) fn prepare(place: Place<'_>, recipe: &Recipe) -> Result<(), TrainError> {
+    let path = place.folder.join(RECIPE);
+    std::fs::create_dir_all(place.folder)
+        .and_then(|()| std::fs::write(&path, recipe.to_toml()))
+        .map_err(TrainError::file("write", &path))
 }

@@ -1,11 +1,12 @@
 //! From a recipe for speech to a trained model in a folder.
 
 use crate::error::TrainError;
+use crate::event::{Event, Outcome};
 use crate::objectives::{SpeechRecognition, SpeechWeights};
 use crate::pairs::{pair_tokens, pairs_a_batch};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::run::{first_model, prepare, tokenizer_path, train_bpe};
-use crate::trainer::{Card, Event, Outcome, Trainer};
+use crate::trainer::{Card, Place, Trainer};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{BatchError, PairTokens, SpeechBatches, SpeechIds, Stream, derive_seed};
 use hearth_data::{
@@ -57,7 +58,7 @@ fn features(recipe: &Recipe) -> FilterbankConfig {
 
 pub(crate) fn run<B: AutodiffBackend>(
     recipe: &Recipe,
-    folder: &Path,
+    place: Place<'_>,
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
@@ -98,7 +99,7 @@ pub(crate) fn run<B: AutodiffBackend>(
     let Model::SpeechToText(model) = first_model::<B>(recipe, &config, device) else {
         unreachable!("a speech-to-text recipe makes a speech-to-text model");
     };
-    prepare(folder, recipe)?;
+    prepare(place, recipe)?;
     let weights = SpeechWeights {
         label_smoothing: recipe.train.label_smoothing,
         ctc: recipe.train.ctc_weight,
@@ -111,8 +112,8 @@ pub(crate) fn run<B: AutodiffBackend>(
             features: Some(features(recipe)),
             ..Card::new(config, special)
         },
-        recipe: &recipe.train,
-        folder,
+        recipe,
+        place,
         device,
     };
     trainer.run(model, described, observer)

@@ -298,8 +298,16 @@ fn time<B: AutodiffBackend, O: Objective<B>>(
     };
     for step in 0..n_warm_up + steps {
         let began = Instant::now();
-        let (updated, update) = updater.update(&mut objective, model, step, device)?;
+        let (updated, update) = updater.update(&mut objective, model, step, device);
         model = updated;
+        if update.is_skipped() {
+            return Err(TrainError::NotFinite {
+                step,
+                loss: update.loss,
+                gradient_norm: update.gradient_norm,
+                lr: update.lr,
+            });
+        }
         if step >= n_warm_up {
             timing.steps.push(began.elapsed());
             timing.n_tokens += update.n_tokens;

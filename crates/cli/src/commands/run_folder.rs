@@ -3,17 +3,13 @@
 use crate::console::{Console, thousands};
 use crate::error::CliError;
 use crate::progress::{Progress, readable};
-use hearth_train::{Event, Outcome};
+use hearth_train::{Event, Outcome, Resume};
 use std::path::{Path, PathBuf};
 
 /// The folder asked for, which must be free, or the first free one of `runs/NAME`, `runs/NAME-2`, …
 pub(crate) fn choose(out: Option<&Path>, name: &str) -> Result<PathBuf, CliError> {
-    let free = |path: &Path| match path.read_dir() {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(_) => !path.exists(),
-    };
     match out {
-        Some(path) if free(path) => Ok(path.to_owned()),
+        Some(path) if is_free(path) => Ok(path.to_owned()),
         Some(path) => Err(CliError::Exists {
             path: path.to_owned(),
         }),
@@ -22,9 +18,48 @@ pub(crate) fn choose(out: Option<&Path>, name: &str) -> Result<PathBuf, CliError
             let mut candidates =
                 std::iter::once(PathBuf::from(format!("runs/{name}"))).chain(numbered);
             candidates
-                .find(|path| free(path))
+                .find(|path| is_free(path))
                 .ok_or_else(|| CliError::Usage("no free folder below runs/: give --out".to_owned()))
         }
+    }
+}
+
+/// The folder of a run that goes on, and from where: `auto`, a run's folder, or one of its checkpoints.
+pub(crate) fn go_on(
+    path: &Path,
+    out: Option<&Path>,
+    name: &str,
+) -> Result<(PathBuf, Resume), CliError> {
+    if path == Path::new("auto") {
+        let folder = out.map_or_else(|| Path::new("runs").join(name), Path::to_owned);
+        // A run that ended before its first checkpoint has left its recipe.
+        if !is_free(&folder) && !folder.join("config.toml").is_file() {
+            return Err(CliError::Exists { path: folder });
+        }
+        return Ok((folder, Resume::Auto));
+    }
+    let inside = path
+        .parent()
+        .filter(|parent| parent.ends_with("checkpoints"));
+    let (folder, resume) = match inside.and_then(Path::parent) {
+        Some(run) => (run, Resume::From(path.to_owned())),
+        None => (path, Resume::Newest),
+    };
+    if out.is_some_and(|out| out != folder) {
+        return Err(CliError::Usage(format!(
+            "--resume {} goes on in {}: leave --out away",
+            path.display(),
+            folder.display()
+        )));
+    }
+    Ok((folder.to_owned(), resume))
+}
+
+/// Whether nothing is there, or an empty folder.
+fn is_free(path: &Path) -> bool {
+    match path.read_dir() {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => !path.exists(),
     }
 }
 
@@ -53,6 +88,27 @@ impl Follower {
                     .say(format!("{} parameters; {data}", thousands(*n_parameters)));
                 self.console.say(format!("writing to {}", folder.display()));
             }
+            Event::Damaged { checkpoint, reason } => {
+                let checkpoint = checkpoint.display();
+                self.say(format!("{checkpoint} is damaged and passed over: {reason}"));
+            }
+            Event::Afresh => self.say("no checkpoint yet: starting at the beginning".to_owned()),
+            Event::Resumed { step, checkpoint } => {
+                let checkpoint = checkpoint.display();
+                self.say(format!("going on behind step {step}, from {checkpoint}"));
+            }
+            Event::Skipped {
+                step,
+                loss,
+                gradient_norm,
+                in_a_row,
+            } => self.say(format!(
+                "step {step}: loss {loss}, gradient norm {gradient_norm}: no weight is changed ({in_a_row} in a row)"
+            )),
+            Event::Saved { step, checkpoint } => {
+                let line = format!("step {step}: checkpoint {}", checkpoint.display());
+                self.console.detail(line);
+            }
             Event::Step(now) => {
                 let console = self.console;
                 let progress = self
@@ -76,11 +132,16 @@ impl Follower {
                 let line = format!(
                     "step {step}: validation loss {loss:.4}, perplexity {perplexity:.2}{mark}"
                 );
-                match &self.progress {
-                    Some(progress) => progress.say(line),
-                    None => self.console.say(line),
-                }
+                self.say(line);
             }
+        }
+    }
+
+    /// A line above the progress bar.
+    fn say(&self, line: String) {
+        match &self.progress {
+            Some(progress) => progress.say(line),
+            None => self.console.say(line),
         }
     }
 
@@ -99,7 +160,8 @@ pub(crate) fn describe(outcome: &Outcome) -> String {
          last model   {folder}/last   (validation loss {:.4})\n  \
          loss curve   {folder}/loss.svg\n  \
          metrics      {folder}/metrics.jsonl\n  \
-         recipe       {folder}/config.toml",
+         recipe       {folder}/config.toml\n  \
+         checkpoints  {folder}/checkpoints",
         outcome.best_step,
         outcome.best.loss(),
         outcome.last.loss(),
@@ -109,6 +171,26 @@ pub(crate) fn describe(outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_goes_on_where_it_is() {
+        let went_on = |path: &str, out: Option<&str>| {
+            go_on(Path::new(path), out.map(Path::new), "name").map_err(|error| error.to_string())
+        };
+        let at = |path: &str, resume| Ok((PathBuf::from(path), resume));
+        assert_eq!(went_on("auto", None), at("runs/name", Resume::Auto));
+        assert_eq!(went_on("auto", Some("no/x")), at("no/x", Resume::Auto));
+        assert_eq!(went_on("runs/x", None), at("runs/x", Resume::Newest));
+        assert_eq!(
+            went_on("runs/x", Some("runs/x")),
+            at("runs/x", Resume::Newest)
+        );
+        let checkpoint = "runs/x/checkpoints/step-00000010";
+        let from = Resume::From(checkpoint.into());
+        assert_eq!(went_on(checkpoint, None), at("runs/x", from));
+        let error = went_on("runs/x", Some("runs/y")).expect_err("two folders");
+        assert!(error.contains("leave --out away"), "{error}");
+    }
 
     #[test]
     fn a_folder_that_holds_something_is_refused_and_an_empty_one_is_taken() {

@@ -16,6 +16,7 @@ pub(crate) mod parity;
 pub(crate) mod plot;
 pub(crate) mod program;
 pub(crate) mod reading;
+pub(crate) mod resume;
 pub(crate) mod score;
 pub(crate) mod tensors;
 pub(crate) mod train;
@@ -89,6 +90,10 @@ macro_rules! tests {
                 one_seed_trains_one_model_to_the_last_bit,
                 a_model_that_was_trained_can_be_inspected,
                 a_run_shows_where_it_is_unless_it_is_told_to_be_quiet,
+            }
+            resume {
+                a_run_that_was_cut_off_goes_on_to_the_last_bit,
+                signals_save_and_stop_a_run,
             }
             score {
                 a_text_has_the_perplexity_and_the_bits_of_its_tokens,

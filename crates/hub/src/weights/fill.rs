@@ -108,7 +108,11 @@ impl Plan {
     }
 
     /// The values of a parameter; none for one that the plan was not made for.
-    fn read(&self, path: &str, source: &mut Source) -> Option<Result<Vec<f32>, HubError>> {
+    pub(super) fn read(
+        &self,
+        path: &str,
+        source: &mut Source,
+    ) -> Option<Result<Vec<f32>, HubError>> {
         let &(tensor, part) = self.parts.get(path)?;
         let (stored, placement) = &self.tensors[tensor];
         Some(source.read(&placement.outside, stored, &placement.region(part)))

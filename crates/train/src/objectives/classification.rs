@@ -1,10 +1,11 @@
 //! The class of what is read, `-Σ log p(class | input)`.
 
 use super::epochs::Epochs;
+use crate::fingerprint;
 use crate::objective::{Evaluation, Inner, Objective, Package};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::{ElementConversion, Tensor, TensorData};
 use hearth_batch::{ClassBatch, ClassBatches};
 use hearth_hub::Model;
 use hearth_model::{Classifier, TokenLoss};
@@ -86,6 +87,19 @@ where
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
         evaluation
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint::of(|see| {
+            self.training.content(see);
+            self.validation.content(see);
+        })
+    }
+
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)> {
+        let mut tensors = D::tensors::<B>(batch.input);
+        tensors.push(("labels".to_owned(), batch.labels.into_data()));
+        tensors
     }
 
     fn package(&self, model: Inner<B, M>) -> Model<B::InnerBackend> {

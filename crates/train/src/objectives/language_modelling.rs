@@ -1,15 +1,16 @@
 //! Next-token prediction on text, `-Σ log p(x_t | x_<t)`.
 
+use crate::fingerprint;
 use crate::objective::{Evaluation, Inner, Objective, Package};
 use burn::module::AutodiffModule;
-use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{ElementConversion, TensorData};
 use hearth_batch::{CausalBatch, TextWindows};
 use hearth_hub::Model;
 use hearth_model::{LanguageModel, TokenLoss};
 
 /// Next-token prediction on windows of text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LanguageModelling<B: AutodiffBackend, M: AutodiffModule<B>> {
     /// What is trained on.
     pub training: TextWindows,
@@ -61,6 +62,20 @@ where
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
         evaluation
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint::of(|see| {
+            self.training.content(see);
+            self.validation.content(see);
+        })
+    }
+
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)> {
+        vec![
+            ("inputs".to_owned(), batch.inputs.into_data()),
+            ("targets".to_owned(), batch.targets.into_data()),
+        ]
     }
 
     fn package(&self, model: Inner<B, M>) -> Model<B::InnerBackend> {

@@ -1,8 +1,9 @@
 //! What stands under the masks of a text, `-Σ log p(x_i | x with masks)`.
 
+use crate::fingerprint;
 use crate::objective::{Evaluation, Objective};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::{ElementConversion, Tensor, TensorData};
 use hearth_batch::{MaskedBatch, MaskedWindows};
 use hearth_hub::Model;
 use hearth_model::{Bert, TokenLoss};
@@ -55,6 +56,20 @@ impl<B: AutodiffBackend> Objective<B> for MaskedModelling<B> {
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
         evaluation
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint::of(|see| {
+            self.training.content(see);
+            self.validation.content(see);
+        })
+    }
+
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)> {
+        vec![
+            ("inputs".to_owned(), batch.inputs.into_data()),
+            ("targets".to_owned(), batch.targets.into_data()),
+        ]
     }
 
     fn package(&self, model: Bert<B::InnerBackend>) -> Model<B::InnerBackend> {

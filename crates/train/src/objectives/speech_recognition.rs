@@ -1,9 +1,10 @@
 //! Next-token prediction of what is said given what is heard, `-Σ log p(y_t | y_<t, x)`, and perhaps CTC on the encoder.
 
 use super::epochs::Epochs;
+use crate::fingerprint;
 use crate::objective::{Evaluation, Objective};
-use burn::tensor::ElementConversion;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, TensorData};
 use hearth_batch::{SpeechBatch, SpeechBatches};
 use hearth_hub::Model;
 use hearth_model::{SpeechToText, TokenLoss, ctc_loss};
@@ -115,6 +116,21 @@ impl<B: AutodiffBackend> Objective<B> for SpeechRecognition<B> {
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
         evaluation
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint::of(|see| {
+            self.training.content(see);
+            self.validation.content(see);
+        })
+    }
+
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)> {
+        vec![
+            ("frames".to_owned(), batch.frames.into_data()),
+            ("inputs".to_owned(), batch.inputs.into_data()),
+            ("targets".to_owned(), batch.targets.into_data()),
+        ]
     }
 
     fn package(&self, model: SpeechToText<B::InnerBackend>) -> Model<B::InnerBackend> {

@@ -1,10 +1,11 @@
 //! Next-token prediction of a target given a source, `-Σ log p(y_t | y_<t, x)`.
 
 use super::epochs::Epochs;
+use crate::fingerprint;
 use crate::objective::{Evaluation, Inner, Objective, Package};
 use burn::module::AutodiffModule;
-use burn::tensor::ElementConversion;
 use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{ElementConversion, TensorData};
 use burn::tensor::{Int, Tensor};
 use hearth_batch::{PairBatch, PairBatches};
 use hearth_hub::Model;
@@ -106,6 +107,21 @@ where
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
         evaluation
+    }
+
+    fn fingerprint(&self) -> String {
+        fingerprint::of(|see| {
+            self.training.content(see);
+            self.validation.content(see);
+        })
+    }
+
+    fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)> {
+        vec![
+            ("source".to_owned(), batch.source.into_data()),
+            ("inputs".to_owned(), batch.inputs.into_data()),
+            ("targets".to_owned(), batch.targets.into_data()),
+        ]
     }
 
     fn package(&self, model: Inner<B, M>) -> Model<B::InnerBackend> {

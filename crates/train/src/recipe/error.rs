@@ -59,6 +59,22 @@ pub enum RecipeError {
         /// The token.
         token: &'static str,
     },
+    /// Another recipe than the one that a run was begun by.
+    #[error("cannot go on by another recipe than {path}: {}", differences.join("; "))]
+    Differs {
+        /// The recipe of the checkpoint.
+        path: PathBuf,
+        /// Each field, with what it was and what it is.
+        differences: Vec<String>,
+    },
+    /// Other data than a run was begun with.
+    #[error(
+        "cannot go on from {path} with other data: the files that the recipe names, or the tokenizer, have changed since"
+    )]
+    OtherData {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// A tokenizer that leaves a sentence open.
     #[error(
         "tokenizer {path} does not end a text with its token {token:?}: a model of pairs could not learn where to stop; \

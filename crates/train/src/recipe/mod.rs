@@ -131,6 +131,13 @@ pub enum OptimizerKind {
     Adam,
     /// Stochastic gradient descent with momentum.
     Sgd,
+    /// Gradients over the root of the mean of their squares. Tieleman and Hinton 2012.
+    #[serde(rename = "rmsprop")]
+    RmsProp,
+    /// Gradients over the root of the sum of their squares. Duchi et al. 2011
+    /// <https://jmlr.org/papers/v12/duchi11a.html>.
+    #[serde(rename = "adagrad")]
+    AdaGrad,
 }
 
 /// What the learning rate does after its warm-up.
@@ -143,6 +150,10 @@ pub enum ScheduleKind {
     Cosine,
     /// Falls with the square root of the step ("Noam").
     InverseSquareRoot,
+    /// Falls to `min_lr` in equal steps, at the last step.
+    Linear,
+    /// Rises from `lr / 25` along half a cosine in the warm-up, then falls to `min_lr` along another.
+    OneCycle,
 }
 
 /// How a model is trained.
@@ -154,6 +165,8 @@ pub struct TrainRecipe {
     /// Windows or pairs a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
+    /// Batches a step, one gradient over all of their tokens.
+    pub accumulate: u64,
     /// For pairs, instead of `batch_size`: tokens a step at most, padding counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_tokens: Option<usize>,
@@ -161,7 +174,8 @@ pub struct TrainRecipe {
     pub optimizer: OptimizerKind,
     /// The highest learning rate.
     pub lr: f64,
-    /// The lowest learning rate of `cosine`; a tenth of `lr` if not given.
+    /// The learning rate that `cosine`, `linear` and `one-cycle` end with; a tenth of `lr` if not given, of `one-cycle`
+    /// `lr / 250,000`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_lr: Option<f64>,
     /// What the learning rate does after its warm-up.
@@ -174,10 +188,14 @@ pub struct TrainRecipe {
     pub beta_1: f64,
     /// Adam's decay of the second moment.
     pub beta_2: f64,
-    /// Adam's guard against division by zero.
+    /// The guard against division by zero of all but `sgd`.
     pub epsilon: f64,
     /// The momentum of `sgd`.
     pub momentum: f64,
+    /// For `sgd`: look ahead along the velocity.
+    pub nesterov: bool,
+    /// The decay of the mean of squares of `rmsprop`.
+    pub rho: f64,
     /// The longest gradient, over all parameters together; 0 for no limit.
     pub clip_norm: f64,
     /// The share of the target's probability that is spread over the vocabulary.
@@ -191,6 +209,14 @@ pub struct TrainRecipe {
     pub ctc_weight: f64,
     /// Steps between validations; there is one more at the end.
     pub validate_every: u64,
+    /// Validations without a better one after which training ends; 0 for no such end.
+    pub patience: u64,
+    /// Steps between checkpoints; 0 for those between validations. There is one more at the end.
+    pub checkpoint_every: u64,
+    /// How many checkpoints are kept, the newest ones.
+    pub keep_checkpoints: usize,
+    /// How many updates in a row may be skipped because a loss or a gradient is not finite; one more ends the run.
+    pub max_skipped: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
     /// One seed, one run.
@@ -202,6 +228,7 @@ impl Default for TrainRecipe {
         Self {
             steps: 1000,
             batch_size: None,
+            accumulate: 1,
             batch_tokens: None,
             optimizer: OptimizerKind::AdamW,
             lr: 1e-3,
@@ -213,12 +240,18 @@ impl Default for TrainRecipe {
             beta_2: 0.99,
             epsilon: 1e-8,
             momentum: 0.9,
+            nesterov: false,
+            rho: 0.99,
             clip_norm: 1.0,
             label_smoothing: 0.0,
             scheduled_sampling: 0.0,
             bptt: None,
             ctc_weight: 0.0,
             validate_every: 250,
+            patience: 0,
+            checkpoint_every: 0,
+            keep_checkpoints: 3,
+            max_skipped: 10,
             log_every: 10,
             seed: 1337,
         }
@@ -228,6 +261,18 @@ impl Default for TrainRecipe {
 impl TrainRecipe {
     /// The lowest learning rate.
     pub fn min_lr(&self) -> f64 {
-        self.min_lr.unwrap_or(self.lr / 10.0)
+        let share = match self.schedule {
+            ScheduleKind::OneCycle => 250_000.0,
+            _ => 10.0,
+        };
+        self.min_lr.unwrap_or(self.lr / share)
+    }
+
+    /// Steps between checkpoints.
+    pub fn checkpoint_every(&self) -> u64 {
+        match self.checkpoint_every {
+            0 => self.validate_every,
+            every => every,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Reading a recipe: the file, then what `--set` and `--data` change, then the checks.
 
-use super::{DataShape, Recipe, RecipeError, TokenizerKind};
+use super::{DataShape, OptimizerKind, Recipe, RecipeError, TokenizerKind};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -87,6 +87,8 @@ impl Recipe {
         counts("train.steps", train.steps)?;
         counts("train.validate_every", train.validate_every)?;
         counts("train.log_every", train.log_every)?;
+        counts("train.accumulate", train.accumulate)?;
+        counts("train.keep_checkpoints", train.keep_checkpoints as u64)?;
         let storable = i64::try_from(train.seed).is_ok();
         in_range(
             "train.seed",
@@ -102,6 +104,14 @@ impl Recipe {
         rate("train.beta_1", train.beta_1)?;
         rate("train.beta_2", train.beta_2)?;
         rate("train.momentum", train.momentum)?;
+        rate("train.rho", train.rho)?;
+        let has_velocity = train.optimizer == OptimizerKind::Sgd && train.momentum > 0.0;
+        in_range(
+            "train.nesterov",
+            train.nesterov,
+            has_velocity || !train.nesterov,
+            "false: only sgd with a momentum above 0 has it",
+        )?;
         rate("train.label_smoothing", train.label_smoothing)?;
         rate("train.ctc_weight", train.ctc_weight)?;
         super::encoders::check(self)?;
@@ -312,6 +322,13 @@ mod tests {
                 "train.ctc_weight=0.3",
                 &["ctc_weight", "only speech-to-text"],
             ),
+            ("train.accumulate=0", &["train.accumulate", "at least 1"]),
+            (
+                "train.keep_checkpoints=0",
+                &["keep_checkpoints", "at least 1"],
+            ),
+            ("train.rho=1.0", &["train.rho", "below 1"]),
+            ("train.nesterov=true", &["train.nesterov", "only sgd"]),
             ("tokenizer.kind=file", &["tokenizer.path"]),
             ("steps=5", &["section.key=value"]),
             ("train.steps", &["section.key=value"]),
