@@ -3,6 +3,7 @@
 use crate::content::{self, See};
 use crate::error::BatchError;
 use crate::seed::{Stream, derive_seed};
+use crate::share::Share;
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use rand::rngs::ChaCha8Rng;
@@ -66,14 +67,21 @@ impl TextWindows {
         content::ids(&self.ids, see);
     }
 
-    /// Windows at random places, with replacement: a function of the seed and the step.
-    pub fn random<B: Backend>(&self, seed: u64, step: u64, device: &B::Device) -> CausalBatch<B> {
+    /// Windows at random places, with replacement: a function of the seed and the step. None for a share without rows.
+    pub fn random<B: Backend>(
+        &self,
+        seed: u64,
+        step: u64,
+        share: Share,
+        device: &B::Device,
+    ) -> Option<CausalBatch<B>> {
         let mut rng = ChaCha8Rng::seed_from_u64(derive_seed(seed, Stream::Data, step));
         let last = self.ids.len() - self.shape.seq - 1;
         let starts: Vec<usize> = (0..self.shape.batch)
             .map(|_| rng.random_range(0..=last))
             .collect();
-        self.batch(&starts, self.shape.seq, device)
+        let starts = share.of(&starts);
+        (!starts.is_empty()).then(|| self.batch(&starts, self.shape.seq, device))
     }
 
     /// The whole text, window after window: every token but the first is predicted exactly once. What is left after
@@ -133,7 +141,8 @@ mod tests {
 
     #[test]
     fn targets_are_the_inputs_one_place_on() {
-        let batch = windows(50, 3, 7).random::<Flex>(1, 2, &Default::default());
+        let batch = windows(50, 3, 7).random::<Flex>(1, 2, Share::WHOLE, &Default::default());
+        let batch = batch.expect("rows");
         for (input, target) in values(&batch.inputs).iter().zip(values(&batch.targets)) {
             assert_eq!(input + 1, target);
         }
@@ -143,15 +152,27 @@ mod tests {
     fn a_step_sees_the_same_windows_whenever_it_is_asked() {
         let windows = windows(1000, 4, 8);
         let at = |seed, step| {
-            values(
-                &windows
-                    .random::<Flex>(seed, step, &Default::default())
-                    .inputs,
-            )
+            let batch = windows.random::<Flex>(seed, step, Share::WHOLE, &Default::default());
+            values(&batch.expect("rows").inputs)
         };
         assert_eq!(at(7, 3), at(7, 3));
         assert_ne!(at(7, 3), at(7, 4));
         assert_ne!(at(7, 3), at(8, 3));
+    }
+
+    #[test]
+    fn shares_of_a_step_are_its_rows() {
+        let (windows, device) = (windows(1000, 3, 4), Default::default());
+        let of = |share| {
+            let batch = windows.random::<Flex>(1, 2, share, &device);
+            batch.map(|batch| (values(&batch.inputs), batch.n_tokens))
+        };
+        let (whole, _) = of(Share::WHOLE).expect("rows");
+        let (first, n_first) = of(Share::new(0, 2)).expect("rows");
+        let (second, n_second) = of(Share::new(1, 2)).expect("rows");
+        assert_eq!([&first[..4], &second, &first[4..]].concat(), whole);
+        assert_eq!((n_first, n_second), (8, 4));
+        assert_eq!(of(Share::new(3, 4)), None);
     }
 
     #[test]
@@ -171,7 +192,8 @@ mod tests {
 
     #[test]
     fn the_shortest_text_that_fits_a_window_serves() {
-        let batch = windows(9, 2, 8).random::<Flex>(0, 0, &Default::default());
+        let batch = windows(9, 2, 8).random::<Flex>(0, 0, Share::WHOLE, &Default::default());
+        let batch = batch.expect("rows");
         assert_eq!(values(&batch.inputs)[..8], [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 

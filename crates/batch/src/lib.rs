@@ -5,11 +5,12 @@
 //!
 //! ```
 //! use burn_flex::Flex;
-//! use hearth_batch::{TextWindows, WindowShape};
+//! use hearth_batch::{Share, TextWindows, WindowShape};
 //!
 //! # fn main() -> Result<(), hearth_batch::BatchError> {
 //! let windows = TextWindows::new((0..100).collect(), WindowShape { batch: 2, seq: 8 })?;
-//! let batch = windows.random::<Flex>(42, 0, &Default::default());
+//! let batch = windows.random::<Flex>(42, 0, Share::WHOLE, &Default::default());
+//! let batch = batch.expect("rows");
 //! assert_eq!(batch.inputs.dims(), [2, 8]);
 //! assert_eq!(batch.n_tokens, 16);
 //! # Ok(())
@@ -25,6 +26,7 @@ mod masked;
 mod padding;
 mod pairs;
 mod seed;
+mod share;
 mod speech;
 
 pub use buckets::BatchSize;
@@ -36,4 +38,5 @@ pub use masked::{MaskTokens, MaskedBatch, MaskedWindows};
 pub use padding::{Padded, pad_left, pad_right};
 pub use pairs::{PairBatch, PairBatches, PairIds, PairTokens};
 pub use seed::{Stream, derive_seed};
+pub use share::Share;
 pub use speech::{PaddedFrames, SpeechBatch, SpeechBatches, SpeechIds, pad_frames};

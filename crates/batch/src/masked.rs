@@ -4,6 +4,7 @@ use crate::causal::WindowShape;
 use crate::content::{self, See};
 use crate::error::BatchError;
 use crate::seed::{Stream, derive_seed};
+use crate::share::Share;
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use rand::rngs::ChaCha8Rng;
@@ -90,14 +91,21 @@ impl MaskedWindows {
         content::ids(&self.ids, see);
     }
 
-    /// Windows at random places, with replacement, and random masks: a function of the seed and the step.
-    pub fn random<B: Backend>(&self, seed: u64, step: u64, device: &B::Device) -> MaskedBatch<B> {
+    /// Windows at random places, with replacement, and random masks: a function of the seed and the step. None for a share
+    /// without rows.
+    pub fn random<B: Backend>(
+        &self,
+        seed: u64,
+        step: u64,
+        share: Share,
+        device: &B::Device,
+    ) -> Option<MaskedBatch<B>> {
         let mut rng = ChaCha8Rng::seed_from_u64(derive_seed(seed, Stream::Data, step));
         let last = self.ids.len() - self.n_text();
         let starts: Vec<usize> = (0..self.shape.batch)
             .map(|_| rng.random_range(0..=last))
             .collect();
-        self.batch(&starts, &mut rng, device)
+        (share.index() < starts.len()).then(|| self.batch(&starts, share, &mut rng, device))
     }
 
     /// The whole text, window after window, without what is left after the last whole one; always with the same masks.
@@ -115,7 +123,7 @@ impl MaskedWindows {
             .collect();
         batches
             .into_iter()
-            .map(move |starts| self.batch(&starts, &mut rng, device))
+            .map(move |starts| self.batch(&starts, Share::WHOLE, &mut rng, device))
     }
 
     /// Tokens of text in a window.
@@ -126,15 +134,19 @@ impl MaskedWindows {
     fn batch<B: Backend>(
         &self,
         starts: &[usize],
+        share: Share,
         rng: &mut ChaCha8Rng,
         device: &B::Device,
     ) -> MaskedBatch<B> {
         let MaskTokens { first, last, .. } = self.tokens;
-        let shape = [starts.len(), self.shape.seq];
+        let n_rows = (0..starts.len()).filter(|&row| share.has(row)).count();
+        let shape = [n_rows, self.shape.seq];
         let size = shape[0] * shape[1];
         let (mut inputs, mut targets) = (Vec::with_capacity(size), Vec::with_capacity(size));
         let mut not_chosen = Vec::with_capacity(size);
-        for &start in starts {
+        for (row, &start) in starts.iter().enumerate() {
+            // Masks are drawn row by row: those of other shares' rows, too.
+            let own = share.has(row);
             for (id, seen, chosen) in std::iter::once((first, first, false))
                 .chain(
                     self.ids[start..start + self.n_text()]
@@ -143,9 +155,11 @@ impl MaskedWindows {
                 )
                 .chain(std::iter::once((last, last, false)))
             {
-                targets.push(i64::from(id));
-                inputs.push(i64::from(seen));
-                not_chosen.push(!chosen);
+                if own {
+                    targets.push(i64::from(id));
+                    inputs.push(i64::from(seen));
+                    not_chosen.push(!chosen);
+                }
             }
         }
         MaskedBatch {
@@ -206,7 +220,8 @@ mod tests {
             batch: 200,
             seq: 102,
         });
-        let batch = windows.random::<Flex>(5, 7, &Default::default());
+        let batch = windows.random::<Flex>(5, 7, Share::WHOLE, &Default::default());
+        let batch = batch.expect("rows");
         let (inputs, targets) = (ids(&batch.inputs), ids(&batch.targets));
         let not_chosen: Vec<bool> = batch.not_chosen.to_data().iter().collect();
         let (mut chosen, mut masked, mut same) = (0, 0, 0);
@@ -237,7 +252,13 @@ mod tests {
     fn a_step_has_its_masks_whenever_it_is_asked() {
         let windows = windows(WindowShape { batch: 4, seq: 34 });
         let device = Default::default();
-        let inputs = |seed, step| ids(&windows.random::<Flex>(seed, step, &device).inputs);
+        let of = |seed, step, share| {
+            let batch = windows.random::<Flex>(seed, step, share, &device);
+            ids(&batch.expect("rows").inputs)
+        };
+        let inputs = |seed, step| of(seed, step, Share::WHOLE);
+        let (whole, second) = (inputs(1, 3), of(1, 3, Share::new(1, 2)));
+        assert_eq!([&whole[34..68], &whole[102..]].concat(), second);
         assert_eq!(inputs(1, 3), inputs(1, 3));
         assert_ne!(inputs(1, 3), inputs(1, 4));
         assert_ne!(inputs(1, 3), inputs(2, 3));

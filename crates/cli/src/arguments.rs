@@ -107,6 +107,10 @@ pub(crate) struct Train {
     /// runs/RECIPE) if there is one, else from the beginning
     #[arg(long, value_name = "auto|PATH", num_args = 0..=1, default_missing_value = "auto")]
     pub(crate) resume: Option<PathBuf>,
+    /// Copies of this program that train together, each on a part of every batch; by default as many as there are processors,
+    /// on a backend that is faster so
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) replicas: Option<usize>,
     /// Change a value of the recipe, for example train.steps=200; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -285,6 +289,9 @@ pub(crate) struct BenchTrain {
     /// Steps before them that do not count
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) warm_up: usize,
+    /// Copies of this program that train together; by default as with train
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) replicas: Option<usize>,
 }
 
 #[derive(Debug, Args)]

@@ -91,6 +91,8 @@ pub(crate) enum CliError {
         first: PathBuf,
         what: &'static str,
     },
+    #[error("cannot start a replica of this program: give --replicas 1")]
+    Replica(#[source] std::io::Error),
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     #[error(transparent)]
@@ -128,6 +130,7 @@ impl CliError {
             Self::File { .. }
             | Self::Output(_)
             | Self::Signals(_)
+            | Self::Replica(_)
             | Self::Train(TrainError::Plot { .. }) => IO,
             Self::Recipe(error) | Self::Train(TrainError::Recipe(error)) => match error {
                 RecipeError::Read { .. } => IO,

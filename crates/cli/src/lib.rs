@@ -13,9 +13,10 @@ mod interrupt;
 mod output;
 mod platform;
 mod progress;
+mod replicas;
 mod token_labels;
 
-pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
+pub use platform::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
 
 use arguments::{Arguments, Bench, Command};
 use clap::{CommandFactory, FromArgMatches};
@@ -44,11 +45,12 @@ pub fn main<P: Platform>() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
-    let console = Console::new(
-        arguments.common.json,
-        arguments.common.quiet,
-        arguments.common.verbose,
-    );
+    let common = &arguments.common;
+    let console = match replicas::share() {
+        None => Console::new(common.json, common.quiet, common.verbose),
+        // The first one speaks for all.
+        Some(_) => Console::new(false, true, false),
+    };
     P::prepare(Box::new(move |line| progress::say_above(console, line)));
     match run::<P>(arguments, command, console) {
         Ok(()) => ExitCode::SUCCESS,

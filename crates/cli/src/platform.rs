@@ -1,6 +1,7 @@
 //! The one thing a binary says: which backend, and which devices it has.
 
 use crate::error::CliError;
+use crate::replicas;
 use burn::tensor::backend::AutodiffBackend;
 
 /// A backend as a command line sees it.
@@ -15,6 +16,12 @@ pub trait Platform {
     /// # Errors
     /// If there is none, or what would find them is not installed.
     fn devices() -> Result<Vec<DeviceEntry<Device<Self>>>, Unavailable>;
+
+    /// How many replicas train a model fastest where nothing is said: as many as there are processors, where one replica
+    /// leaves most of them idle.
+    fn n_replicas() -> usize {
+        1
+    }
 
     /// Called once, before anything is computed. `notice` shows a line to the person at the terminal.
     fn prepare(_notice: Notice) {}
@@ -58,12 +65,23 @@ pub(crate) fn devices<P: Platform>() -> Result<Vec<DeviceEntry<Device<P>>>, CliE
     })
 }
 
-/// The device of that name, or the default one.
+/// The processors that a program may use, as [`Platform::n_replicas`] may say.
+pub fn n_processors() -> usize {
+    replicas::n_cores()
+}
+
+/// The device of that name, or the default one: of several of its kind, each replica has its own.
 pub(crate) fn find_device<P: Platform>(
     name: Option<&str>,
 ) -> Result<DeviceEntry<Device<P>>, CliError> {
     let devices = devices::<P>()?;
     let names: Vec<String> = devices.iter().map(|entry| entry.name.clone()).collect();
+    let own = replicas::share().and_then(|share| {
+        let kind = |name: &str| name.split(':').next().map(str::to_owned);
+        let alike = names.iter().filter(|name| kind(name) == kind(&names[0]));
+        alike.cycle().nth(share.index()).cloned()
+    });
+    let name = name.or(own.as_deref());
     devices
         .into_iter()
         .find(|entry| name.is_none_or(|name| name == entry.name))

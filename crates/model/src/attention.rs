@@ -98,7 +98,11 @@ impl<B: Backend> Attention<B> {
             maps,
         } = look;
         let [batch, query_seq, _] = x.dims();
-        let query = split_heads(project(&self.query, x), self.n_heads, rotation);
+        let query = project(&self.query, x);
+        let d_head = query.dims()[2] / self.n_heads;
+        // Scaled while it lies as it was made: what is seen through a turned view is read number by number.
+        let query = query.mul_scalar((d_head as f64).powf(-0.5));
+        let query = split_heads(query, self.n_heads, rotation);
         // Fused kernels know no gradient and keep their weights to themselves; and for few queries they cost more than two
         // small products, which read the cache where it lies.
         let context = match memory {
@@ -108,33 +112,32 @@ impl<B: Backend> Attention<B> {
                 let (key, value) = (self.repeat(&memory.key), self.repeat(&memory.value));
                 let options = AttentionModuleOptions {
                     is_causal: mask.is_causal(),
+                    scale: Some(1.0),
                     ..AttentionModuleOptions::default()
                 };
                 // Never a mask of booleans, which libtorch takes the other way round.
                 let bias = (!mask.is_causal()).then(|| mask.bias(query_seq));
-                fused_attention(query, key, value, None, bias.flatten(), options)
+                by_row(fused_attention(query, key, value, None, bias.flatten(), options))
             }
             _ => self.weigh(query, memory, mask, maps),
         };
-        // [batch, n_heads, query_seq, d_head] -> [batch, query_seq, n_heads * d_head]
-        let [_, n_heads, _, d_head] = context.dims();
-        let context = context.swap_dims(1, 2);
-        project(
-            &self.output,
-            context.reshape([batch, query_seq, n_heads * d_head]),
-        )
+        let context = context.reshape([batch, query_seq, self.n_heads * d_head]);
+        project(&self.output, context)
     }
 
     /// The equation as it stands, with dropout on the weights.
+    ///
+    /// - `query`: `[batch, n_heads, query_seq, d_head]`, scaled
+    /// - returns `[batch * query_seq * n_heads, d_head]`
     fn weigh(
         &self,
         query: Tensor<B, 4>,
         memory: &[KeyValue<B>],
         mask: &Mask<B>,
         maps: Option<&mut Vec<Tensor<B, 4>>>,
-    ) -> Tensor<B, 4> {
-        let [_, _, query_seq, d_head] = query.dims();
-        let query = self.grouped(query.mul_scalar((d_head as f64).powf(-0.5)));
+    ) -> Tensor<B, 2> {
+        let [_, _, query_seq, _] = query.dims();
+        let query = self.grouped(query);
         let scores = memory
             .iter()
             .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
@@ -165,10 +168,10 @@ impl<B: Backend> Attention<B> {
         let context = contexts
             .reduce(Tensor::add)
             .expect("there is a memory to look at");
-        let context = self.ungrouped(context, query_seq);
+        let context = by_row(self.ungrouped(context, query_seq));
         match total {
             // Divided after the product: a context is narrower than the weights.
-            Some(total) => context / total,
+            Some(total) => context / by_row(total),
             None => context,
         }
     }
@@ -224,6 +227,12 @@ fn split_heads<B: Backend>(
         None => x,
     };
     x.swap_dims(1, 2)
+}
+
+/// `[batch, n_heads, seq, width]` -> `[batch * seq * n_heads, width]`, in this order.
+fn by_row<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
+    let [batch, n_heads, seq, width] = x.dims();
+    x.swap_dims(1, 2).reshape([batch * seq * n_heads, width])
 }
 
 /// Along the last axis; a single part is left alone.

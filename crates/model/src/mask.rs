@@ -109,10 +109,17 @@ impl<B: Backend> Mask<B> {
 
     /// - `scores`: `[batch, n_heads, query_seq, key_seq]`
     pub(crate) fn apply(&self, scores: Tensor<B, 4>) -> Tensor<B, 4> {
-        match &self.bias {
-            Some(bias) => scores + bias.clone(),
-            None => scores,
+        let Some(bias) = self.bias.clone() else {
+            return scores;
+        };
+        let ([batch, n_heads, query_seq, key_seq], shape) = (bias.dims(), scores.dims());
+        if batch > 1 || (n_heads > 1 && query_seq != shape[2]) {
+            return scores + bias;
         }
+        // The same for all texts, and perhaps for all heads and queries: one long row for them all, which is added fast.
+        let n = n_heads * query_seq * key_seq;
+        let rows = scores.reshape([shape.iter().product::<usize>() / n, n]);
+        (rows + bias.reshape([1, n])).reshape(shape)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a run could not start or go on.
 
+use crate::group::GroupError;
 use crate::recipe::RecipeError;
 use hearth_batch::BatchError;
 use hearth_data::DataError;
@@ -92,6 +93,9 @@ pub enum TrainError {
         /// What does not fit.
         source: HubError,
     },
+    /// Processes cannot train together.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// Training has diverged.
     #[error(
         "the loss is {loss} at step {step} (gradient norm {gradient_norm}): lower train.lr (now {lr:e}), lengthen \
@@ -143,6 +147,7 @@ impl TrainError {
             Self::Hub(error) => error.is_io(),
             Self::File { .. } | Self::NoCheckpoint { .. } => true,
             Self::Checkpoint { source, .. } => source.is_io(),
+            Self::Group(error) => matches!(error, GroupError::Gone { .. }),
             Self::Foreign { source, .. } => source.is_io(),
             _ => false,
         }

@@ -9,7 +9,9 @@ mod encoders;
 mod error;
 mod event;
 mod fingerprint;
+mod flat;
 mod gradients;
+mod group;
 mod metrics;
 mod objective;
 mod objectives;
@@ -27,6 +29,7 @@ mod update;
 pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
 pub use event::{Event, Outcome, Progress, Request};
+pub use group::{Alone, Group, GroupError, Streams};
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package};
 pub use objectives::{

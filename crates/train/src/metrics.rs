@@ -48,14 +48,26 @@ pub struct Metric {
 #[derive(Debug)]
 pub(crate) struct MetricsWriter {
     path: PathBuf,
-    file: File,
+    /// None where another process writes.
+    file: Option<File>,
 }
 
 impl MetricsWriter {
     pub(crate) fn create(path: PathBuf) -> Result<Self, TrainError> {
         match File::create(&path) {
-            Ok(file) => Ok(Self { path, file }),
+            Ok(file) => Ok(Self {
+                path,
+                file: Some(file),
+            }),
             Err(source) => Err(TrainError::file("create", path)(source)),
+        }
+    }
+
+    /// Writes nothing.
+    pub(crate) fn silent() -> Self {
+        Self {
+            path: PathBuf::new(),
+            file: None,
         }
     }
 
@@ -83,23 +95,31 @@ impl MetricsWriter {
             Ok(file)
         });
         match cut {
-            Ok(file) => Ok(Self { path, file }),
+            Ok(file) => Ok(Self {
+                path,
+                file: Some(file),
+            }),
             Err(source) => Err(TrainError::file("write", path)(source)),
         }
     }
 
     pub(crate) fn write(&mut self, metric: &Metric) -> Result<(), TrainError> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
         serde_json::to_string(metric)
             .map_err(std::io::Error::from)
-            .and_then(|line| writeln!(self.file, "{line}"))
+            .and_then(|line| writeln!(file, "{line}"))
             .map_err(TrainError::file("write", &self.path))
     }
 
     /// Makes what was written durable, and says how many bytes that is.
     pub(crate) fn sync(&mut self) -> Result<u64, TrainError> {
-        self.file
-            .sync_data()
-            .and_then(|()| self.file.stream_position())
+        let Some(file) = &mut self.file else {
+            return Ok(0);
+        };
+        file.sync_data()
+            .and_then(|()| file.stream_position())
             .map_err(TrainError::file("write", &self.path))
     }
 }

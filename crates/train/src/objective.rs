@@ -3,6 +3,7 @@
 use burn::module::AutodiffModule;
 use burn::tensor::TensorData;
 use burn::tensor::backend::AutodiffBackend;
+use hearth_batch::Share;
 use hearth_hub::Model;
 use hearth_model::TokenLoss;
 
@@ -14,13 +15,14 @@ pub trait Objective<B: AutodiffBackend> {
     type Batch;
 
     /// The batch of a number, which is that of its step unless a step has several: a function of the seed and the number.
-    fn batch(&mut self, number: u64) -> Self::Batch;
+    /// Of it the rows of a share; none if there are none.
+    fn batch(&mut self, number: u64, share: Share) -> Option<Self::Batch>;
 
     /// The loss of a batch.
     fn loss(&self, model: &Self::Model, batch: Self::Batch) -> TokenLoss<B>;
 
-    /// The loss over all validation data, without dropout and without label smoothing.
-    fn validate(&self, model: &Inner<B, Self::Model>) -> Evaluation;
+    /// The loss over a share of the validation data, without dropout and without label smoothing.
+    fn validate(&self, model: &Inner<B, Self::Model>, share: Share) -> Evaluation;
 
     /// A hash of all that is trained and validated on.
     fn fingerprint(&self) -> String;
@@ -38,6 +40,15 @@ pub(crate) type Inner<B, M> = <M as AutodiffModule<B>>::InnerModule;
 /// A model of some architecture as what can be saved.
 pub type Package<B, M> =
     fn(<M as AutodiffModule<B>>::InnerModule) -> Model<<B as AutodiffBackend>::InnerBackend>;
+
+/// The batches that are in a share.
+pub(crate) fn own<T>(
+    batches: impl IntoIterator<Item = T>,
+    share: Share,
+) -> impl Iterator<Item = T> {
+    let numbered = batches.into_iter().enumerate();
+    numbered.filter_map(move |(number, batch)| share.has(number).then_some(batch))
+}
 
 /// A loss over a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

@@ -3,6 +3,7 @@
 use crate::checkpoint::{Checkpoint, Checkpoints, RECIPE, check_recipe};
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
+use crate::group::{Alone, Group};
 use crate::objective::{Inner, Package};
 use crate::objectives::LanguageModelling;
 use crate::recipe::{Architecture, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
@@ -38,6 +39,8 @@ pub struct RunOptions<'a> {
     pub resume: Resume,
     /// Asked after each step, with the number of steps done, whether it is to save or to stop.
     pub request: &'a dyn Fn(u64) -> Request,
+    /// With whom the model is trained: all of them run the same recipe, and the first one alone writes files.
+    pub group: &'a dyn Group,
 }
 
 impl<'a> RunOptions<'a> {
@@ -47,6 +50,7 @@ impl<'a> RunOptions<'a> {
             folder,
             resume: Resume::No,
             request: &|_| Request::Continue,
+            group: &Alone,
         }
     }
 }
@@ -76,6 +80,9 @@ pub fn run_with<B: AutodiffBackend>(
     device: &B::Device,
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
+    let writes = options.group.share().index() == 0;
+    let silent = &mut |_: &Event| {};
+    let observer = if writes { observer } else { silent };
     let from = begin_from(options, observer)?;
     if let Some(checkpoint) = &from {
         check_recipe(checkpoint, recipe)?;
@@ -84,6 +91,7 @@ pub fn run_with<B: AutodiffBackend>(
         folder: options.folder,
         from: from.as_ref(),
         request: options.request,
+        group: options.group,
     };
     match recipe.model.architecture {
         Architecture::Transformer | Architecture::RnnSeq2Seq => {
@@ -107,7 +115,9 @@ fn begin_from(
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Option<Checkpoint>, TrainError> {
     let checkpoints = Checkpoints::of(options.folder);
-    checkpoints.sweep()?;
+    if options.group.share().index() == 0 {
+        checkpoints.sweep()?;
+    }
     let none = |path: &Path, damaged| TrainError::NoCheckpoint {
         path: path.to_owned(),
         damaged,
@@ -292,6 +302,9 @@ pub(crate) fn first_model<B: AutodiffBackend>(
 
 /// Makes the run's folder and writes down what is run.
 pub(crate) fn prepare(place: Place<'_>, recipe: &Recipe) -> Result<(), TrainError> {
+    if !place.writes() {
+        return Ok(());
+    }
     let path = place.folder.join(RECIPE);
     std::fs::create_dir_all(place.folder)
         .and_then(|()| std::fs::write(&path, recipe.to_toml()))

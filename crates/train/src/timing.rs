@@ -1,6 +1,7 @@
 //! How long training steps take: those of a recipe, on random tokens, so that no data is needed.
 
 use crate::error::TrainError;
+use crate::group::Group;
 use crate::objective::{Objective, Package};
 use crate::objectives::{
     Classification, LanguageModelling, MaskedModelling, SpeechRecognition, SpeechWeights,
@@ -54,15 +55,18 @@ impl Timing {
 
 /// Times `steps` steps of a recipe after `n_warm_up` that do not count. `observer` hears how many are done.
 ///
+/// - `group`: with whom; rates are of all of them together
+///
 /// The tokens are random: all of the recipe's shape. A text's windows are as long as the model's positions; pairs and recordings are as
 /// long as half of them.
 ///
 /// # Errors
-/// If the recipe makes no model, or training diverges.
+/// If the recipe makes no model, training diverges, or another process is gone.
 pub fn time_steps<B: AutodiffBackend>(
     recipe: &Recipe,
     n_warm_up: u64,
     steps: u64,
+    group: &dyn Group,
     device: &B::Device,
     observer: &mut dyn FnMut(u64),
 ) -> Result<Timing, TrainError> {
@@ -102,19 +106,19 @@ pub fn time_steps<B: AutodiffBackend>(
     match first_model::<B>(recipe, &config, device) {
         Model::Gpt(model) => {
             let objective = on_text(recipe, windows()?, Model::Gpt, device);
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::RnnLm(model) => {
             let objective = on_text(recipe, windows()?, Model::RnnLm, device);
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::Transformer(model) => {
             let objective = on_pairs(recipe, &mut random, Model::Transformer, device)?;
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::RnnSeq2Seq(model) => {
             let objective = on_pairs(recipe, &mut random, Model::RnnSeq2Seq, device)?;
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::SpeechToText(model) => {
             let n_frames = recipe.model.max_source_positions().saturating_mul(2);
@@ -143,7 +147,7 @@ pub fn time_steps<B: AutodiffBackend>(
             let validation = batches.clone();
             let objective =
                 SpeechRecognition::new(batches, validation, seed, weights, device.clone());
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::Bert(model) if model.guesses_tokens() => {
             let shape = WindowShape {
@@ -166,7 +170,7 @@ pub fn time_steps<B: AutodiffBackend>(
                 label_smoothing,
                 device: device.clone(),
             };
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::Bert(model) => {
             let batch = recipe.train.batch_size.unwrap_or(1);
@@ -174,7 +178,7 @@ pub fn time_steps<B: AutodiffBackend>(
             let texts = (0..batch).map(|i| (random.draw(length), i % 2)).collect();
             let texts = TextClasses::new(texts, batch, 0).map_err(random_error)?;
             let objective = classification(recipe, texts, Model::Bert, device);
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::Vit(model) => {
             let batch = recipe.train.batch_size.unwrap_or(1);
@@ -184,7 +188,7 @@ pub fn time_steps<B: AutodiffBackend>(
             let labels = (0..batch).map(|i| i % 2).collect();
             let images = ImageClasses::new(values, shape, labels, batch).map_err(random_error)?;
             let objective = classification(recipe, images, Model::Vit, device);
-            time(objective, model, recipe, count, device, observer)
+            time(objective, model, recipe, count, (group, device), observer)
         }
         Model::EncoderDecoder(_) => unreachable!("no recipe makes an encoder-decoder over vectors"),
     }
@@ -286,7 +290,7 @@ fn time<B: AutodiffBackend, O: Objective<B>>(
     mut model: O::Model,
     recipe: &Recipe,
     (n_warm_up, steps): (u64, u64),
-    device: &B::Device,
+    (group, device): (&dyn Group, &B::Device),
     observer: &mut dyn FnMut(u64),
 ) -> Result<Timing, TrainError> {
     let mut updater = Updater::new(&recipe.train);
@@ -298,8 +302,8 @@ fn time<B: AutodiffBackend, O: Objective<B>>(
     };
     for step in 0..n_warm_up + steps {
         let began = Instant::now();
-        let (updated, update) = updater.update(&mut objective, model, step, device);
-        model = updated;
+        let update;
+        (model, update) = updater.update(&mut objective, model, step, group, device)?;
         if update.is_skipped() {
             return Err(TrainError::NotFinite {
                 step,

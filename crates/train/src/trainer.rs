@@ -9,18 +9,20 @@ mod tests;
 pub(crate) use card::Card;
 
 use crate::checkpoint::{
-    Checkpoint, Checkpoints, OPTIMIZER, RECIPE, TrainerState, check_data, is_spoiled, with_weights,
+    Checkpoint, Checkpoints, OPTIMIZER, RECIPE, TrainerState, check_data, sum_of_weights, with_weights,
 };
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
+use crate::group::{Group, GroupError, agree};
 use crate::metrics::MetricsWriter;
-use crate::objective::Objective;
+use crate::objective::{Evaluation, Objective};
 use crate::plot::plot_losses;
 use crate::recipe::{Recipe, RecipeError};
 use crate::update::{Update, Updater};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::TensorData;
 use burn::tensor::backend::AutodiffBackend;
+use hearth_batch::Share;
 use hearth_hub::{ModelDirectory, parameters, write_tensors};
 use standing::Standing;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,27 @@ pub(crate) struct Place<'a> {
     pub(crate) from: Option<&'a Checkpoint>,
     /// Asked after each step, with the number of steps done.
     pub(crate) request: &'a dyn Fn(u64) -> Request,
+    /// With whom the model is trained.
+    pub(crate) group: &'a dyn Group,
+}
+
+impl Place<'_> {
+    /// Whether this process writes the files of the run, and tells of it.
+    pub(crate) fn writes(&self) -> bool {
+        self.group.share().index() == 0
+    }
+
+    /// What the run is asked for: the first process decides for all.
+    fn request(&self, step: u64) -> Result<Request, GroupError> {
+        let own = match self.writes() {
+            true => (self.request)(step),
+            false => Request::Continue,
+        };
+        let mut code = [f64::from(own as u8)];
+        self.group.sum(&mut [], &mut code)?;
+        let all = [Request::Continue, Request::Save, Request::Stop];
+        Ok(all[code[0] as usize])
+    }
 }
 
 /// A run: an objective, what it is saved as, and where.
@@ -63,14 +86,17 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         let fingerprint = self.objective.fingerprint();
         let mut updater = Updater::new(recipe);
         let (mut model, mut now, mut metrics) = self.begin(model, &mut updater, &fingerprint)?;
+        self.agree(&model, now.step, &fingerprint)?;
         if let Some(Checkpoint { path, state }) = self.place.from {
             let (step, checkpoint) = (state.step, path.clone());
             observer(&Event::Resumed { step, checkpoint });
         }
         while !now.is_over(recipe) {
             let step = now.step;
-            let (updated, update) = updater.update(&mut self.objective, model, step, self.device);
-            model = updated;
+            let group = self.place.group;
+            let update;
+            (model, update) =
+                updater.update(&mut self.objective, model, step, group, self.device)?;
             now.count(&update);
             if update.is_skipped() {
                 self.skipped(&now, &update, observer)?;
@@ -92,9 +118,9 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
                 self.validate(&model, &mut now, &update, &mut metrics, observer)?;
             }
             let is_over = now.is_over(recipe);
-            let request = (self.place.request)(now.step);
+            let request = self.place.request(now.step)?;
             if save || is_over || request != Request::Continue {
-                if is_spoiled::<B, _>(&model) {
+                if sum_of_weights::<B, _>(&model).is_nan() {
                     return Err(self.not_finite(now.step, &update));
                 }
                 let state = now.state(
@@ -103,18 +129,31 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
                     updater.optimizer.n_updates(),
                     metrics.sync()?,
                 );
-                let checkpoint = self.save_checkpoint(&state, &model, &updater)?;
-                let step = now.step;
-                observer(&Event::Saved { step, checkpoint });
+                if self.place.writes() {
+                    let checkpoint = self.save_checkpoint(&state, &model, &updater)?;
+                    let step = now.step;
+                    observer(&Event::Saved { step, checkpoint });
+                }
             }
             if request == Request::Stop && !is_over {
                 return Ok(self.outcome(&now));
             }
             now.clock.resume();
         }
-        let directory = self.card.directory(self.objective.package(model.valid()));
-        directory.save(&self.place.folder.join("last"))?;
+        if self.place.writes() {
+            let directory = self.card.directory(self.objective.package(model.valid()));
+            directory.save(&self.place.folder.join("last"))?;
+        }
         Ok(self.outcome(&now))
+    }
+
+    /// Refuses to train with processes that begin elsewhere.
+    fn agree(&self, model: &O::Model, step: u64, fingerprint: &str) -> Result<(), TrainError> {
+        // Of a hash 36 bits, of numbers their sum: what differs by accident differs there.
+        let data = u64::from_str_radix(&fingerprint[..9], 16).unwrap_or(0);
+        let weights = sum_of_weights::<B, _>(model).to_bits() & ((1 << 40) - 1);
+        let numbers = [("step", step), ("data", data), ("first model", weights)];
+        Ok(agree(self.place.group, &numbers)?)
     }
 
     /// The model, where the run stands, and its metrics: at the beginning, or as a checkpoint has them.
@@ -126,7 +165,10 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     ) -> Result<(O::Model, Standing, MetricsWriter), TrainError> {
         let metrics = self.place.folder.join("metrics.jsonl");
         let Some(checkpoint) = self.place.from else {
-            let metrics = MetricsWriter::create(metrics)?;
+            let metrics = match self.place.writes() {
+                true => MetricsWriter::create(metrics)?,
+                false => MetricsWriter::silent(),
+            };
             return Ok((model, Standing::at_the_beginning(), metrics));
         };
         check_data(checkpoint, fingerprint)?;
@@ -145,7 +187,10 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             .optimizer
             .read(&model, state.n_updates, &path.join(OPTIMIZER))
             .map_err(foreign)?;
-        let metrics = MetricsWriter::resume(metrics, state.metrics_bytes)?;
+        let metrics = match self.place.writes() {
+            true => MetricsWriter::resume(metrics, state.metrics_bytes)?,
+            false => MetricsWriter::silent(),
+        };
         Ok((model, Standing::at(state), metrics))
     }
 
@@ -171,14 +216,17 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         let n_batches = self.recipe.train.accumulate;
         let mut tensors = vec![("step".to_owned(), TensorData::from([step as i64]))];
         for part in 0..n_batches {
-            let batch = self.objective.batch(step * n_batches + part);
+            let batch = self.objective.batch(step * n_batches + part, Share::WHOLE);
+            let Some(batch) = batch else { continue };
             let named = |(name, data)| match n_batches {
                 1 => (name, data),
                 _ => (format!("{name}.{part}"), data),
             };
             tensors.extend(self.objective.tensors(batch).into_iter().map(named));
         }
-        write_tensors(&self.place.folder.join("failed-batch.safetensors"), tensors)?;
+        if self.place.writes() {
+            write_tensors(&self.place.folder.join("failed-batch.safetensors"), tensors)?;
+        }
         Err(self.not_finite(now.step, update))
     }
 
@@ -191,7 +239,14 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         observer: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
         let model = model.valid();
-        let evaluation = self.objective.validate(&model);
+        let group = self.place.group;
+        let own = self.objective.validate(&model, group.share());
+        let mut sums = [own.nll, own.n_tokens as f64];
+        group.sum(&mut [], &mut sums)?;
+        let evaluation = Evaluation {
+            nll: sums[0],
+            n_tokens: sums[1] as usize,
+        };
         if !evaluation.loss().is_finite() {
             let loss = evaluation.loss();
             return Err(self.not_finite(now.step, &Update { loss, ..*update }));
@@ -199,11 +254,13 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         let (line, best) = now.validated(evaluation);
         metrics.write(&line)?;
         let folder = self.place.folder;
-        if best {
+        if best && self.place.writes() {
             let directory = self.card.directory(self.objective.package(model));
             directory.save(&folder.join("best"))?;
         }
-        plot_losses(&[folder.to_owned()], &folder.join("loss.svg"))?;
+        if self.place.writes() {
+            plot_losses(&[folder.to_owned()], &folder.join("loss.svg"))?;
+        }
         observer(&Event::Validated {
             step: now.step,
             evaluation,

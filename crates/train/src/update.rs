@@ -1,15 +1,17 @@
 //! One update of a model: batch, loss, gradients, optimiser.
 
+use crate::flat::Flat;
 use crate::gradients::added;
+use crate::group::{Group, GroupError};
 use crate::objective::Objective;
 use crate::optimizer::ParameterOptimizer;
 use crate::recipe::TrainRecipe;
 use crate::schedule::Schedule;
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
-use burn::tensor::ElementConversion;
 use burn::tensor::backend::AutodiffBackend;
-use hearth_batch::{Stream, derive_seed};
+use burn::tensor::{ElementConversion, Tensor};
+use hearth_batch::{Share, Stream, derive_seed};
 
 /// Makes updates by a recipe.
 pub(crate) struct Updater<M: AutodiffModule<B>, B: AutodiffBackend> {
@@ -50,53 +52,114 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Updater<M, B> {
 
     /// The update of a step, counted from 0. One that would not be finite is skipped.
     ///
-    /// Several batches make one gradient: that of the sum of their losses over the number of all their tokens, as if they
-    /// were one batch. Batch `i` of a step has the data and the dropout of number `step · n + i`.
+    /// Several batches make one gradient, and so do the shares of several processes: that of the sum of their losses over the
+    /// number of all their tokens, as if they were one batch. Batch `i` of a step has the data and the dropout of number
+    /// `step · n + i`.
+    ///
+    /// # Errors
+    /// If another process is gone.
     pub(crate) fn update<O: Objective<B, Model = M>>(
         &mut self,
         objective: &mut O,
         model: M,
         step: u64,
+        group: &dyn Group,
         device: &B::Device,
-    ) -> (M, Update) {
+    ) -> Result<(M, Update), GroupError> {
         let lr = self.schedule.lr(step);
+        let own = self.gradients(objective, &model, step, group.share(), device);
+        let all = own.over_all(&model, group)?;
+        let scale = 1.0 / all.n_units.max(1.0);
+        let gradients = self.optimizer.clip(&model, all.gradients, scale);
+        let update = Update {
+            loss: scale * all.loss,
+            n_tokens: all.n_tokens,
+            gradient_norm: gradients.norm,
+            lr,
+        };
+        if update.is_skipped() {
+            return Ok((model, update));
+        }
+        Ok((self.optimizer.update(lr, model, gradients), update))
+    }
+
+    /// The gradients of a share of a step.
+    fn gradients<O: Objective<B, Model = M>>(
+        &self,
+        objective: &mut O,
+        model: &M,
+        step: u64,
+        share: Share,
+        device: &B::Device,
+    ) -> Sums {
         let first = step * self.accumulate;
-        let (mut total, mut gradients) = (None, GradientsParams::new());
+        let mut gradients: Option<GradientsParams> = None;
+        let mut total: Option<Tensor<B::InnerBackend, 1>> = None;
         let (mut n_tokens, mut unit) = (0, 0);
         for number in first..first + self.accumulate {
-            B::seed(device, derive_seed(self.seed, Stream::Dropout, number));
-            let batch = objective.batch(number);
-            let loss = objective.loss(&model, batch);
-            if number == first {
+            // Each share drops what no other drops.
+            let draw = number * share.count() as u64 + share.index() as u64;
+            B::seed(device, derive_seed(self.seed, Stream::Dropout, draw));
+            let Some(batch) = objective.batch(number, share) else {
+                continue;
+            };
+            let loss = objective.loss(model, batch);
+            if gradients.is_none() {
                 unit = loss.n_tokens.max(1);
             }
             n_tokens += loss.n_tokens;
             // Over one number of tokens for all of them, so that gradients can be added.
             let loss_in_units = loss.sum.div_scalar(unit as f64);
-            let more = GradientsParams::from_grads(loss_in_units.backward(), &model);
-            gradients = if number == first {
-                more
-            } else {
-                added::<B, M>(gradients, more, &model)
-            };
+            let more = GradientsParams::from_grads(loss_in_units.backward(), model);
+            gradients = Some(match gradients {
+                Some(before) => added::<B, M>(before, more, model),
+                None => more,
+            });
             let loss = loss_in_units.inner();
             total = Some(match total {
                 Some(total) => total + loss,
                 None => loss,
             });
         }
-        let scale = unit as f64 / n_tokens.max(1) as f64;
-        let gradients = self.optimizer.clip(&model, gradients, scale);
-        let total = total.map_or(0.0, |total| total.into_scalar().elem::<f64>());
-        let update = Update {
-            loss: scale * total,
+        Sums {
+            gradients: gradients.unwrap_or_default(),
+            loss: total.map_or(0.0, |total| total.into_scalar().elem::<f64>()),
             n_tokens,
-            gradient_norm: gradients.norm,
-            lr,
-        };
-        if update.is_skipped() {
-            return (model, update);
+            n_units: n_tokens as f64 / unit.max(1) as f64,
         }
-        (self.optimizer.update(lr, model, gradients), update)
+    }
+}
+
+/// Sums over tokens, in units: of as many tokens as one batch had.
+struct Sums {
+    gradients: GradientsParams,
+    loss: f64,
+    n_tokens: usize,
+    n_units: f64,
+}
+
+impl Sums {
+    /// With those of all other processes; a unit is a token then.
+    fn over_all<B: AutodiffBackend, M: AutodiffModule<B>>(
+        self,
+        model: &M,
+        group: &dyn Group,
+    ) -> Result<Self, GroupError> {
+        if group.share() == Share::WHOLE {
+            return Ok(self);
+        }
+        let n_tokens = self.n_tokens as f64;
+        let unit = n_tokens / self.n_units.max(f64::MIN_POSITIVE);
+        let mut flat = Flat::of::<B, M>(self.gradients, unit, model);
+        let mut counts = vec![n_tokens, unit * self.loss];
+        counts.append(&mut flat.present);
+        group.sum(&mut flat.numbers, &mut counts)?;
+        flat.present = counts.split_off(2);
+        Ok(Self {
+            gradients: flat.gradients::<B, M>(model),
+            loss: counts[1],
+            n_tokens: counts[0] as usize,
+            n_units: counts[0],
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::backend::Autodiff;
 use burn_flex::{Flex, FlexDevice};
-use hearth_cli::{DeviceEntry, Platform, Unavailable};
+use hearth_cli::{DeviceEntry, Platform, Unavailable, n_processors};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -20,6 +20,10 @@ impl Platform for OnFlex {
             description: "the processor, by burn-flex".to_owned(),
             device: FlexDevice,
         }])
+    }
+
+    fn n_replicas() -> usize {
+        n_processors()
     }
 }
 

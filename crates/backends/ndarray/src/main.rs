@@ -2,7 +2,7 @@
 
 use burn::backend::Autodiff;
 use burn_ndarray::{NdArray, NdArrayDevice};
-use hearth_cli::{DeviceEntry, Platform, Unavailable};
+use hearth_cli::{DeviceEntry, Platform, Unavailable, n_processors};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -20,6 +20,10 @@ impl Platform for OnNdArray {
             description: "the processor, by burn-ndarray".to_owned(),
             device: NdArrayDevice::Cpu,
         }])
+    }
+
+    fn n_replicas() -> usize {
+        n_processors()
     }
 }
 

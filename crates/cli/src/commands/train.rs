@@ -6,10 +6,13 @@ use crate::error::CliError;
 use crate::interrupt::{Interrupt, SaveRequest};
 use crate::platform::Platform;
 use crate::progress::readable;
+use crate::replicas::{Team, share};
 use crate::{Context, called};
+use hearth_batch::Share;
 use hearth_train::{Architecture, Event, Recipe, Request, Resume, RunOptions, run_with};
 use serde_json::json;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
     let mut recipe = Recipe::read(&options.config, &options.set, &options.data)?;
@@ -22,9 +25,19 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         .map_or("run".into(), |stem| stem.to_string_lossy());
     let out = options.out.as_deref();
     let (folder, resume) = match &options.resume {
+        // The first replica has chosen.
+        None if share().is_some() => (PathBuf::new(), Resume::No),
         None => (choose(out, &name)?, Resume::No),
         Some(path) => go_on(path, out, &name)?,
     };
+    let before = match resume {
+        Resume::No => None,
+        _ => replicas_of(&folder),
+    };
+    let asked = options.replicas.or(recipe.train.replicas).or(before);
+    let n_replicas = n_replicas::<P>(asked, &recipe);
+    recipe.train.replicas = Some(n_replicas);
+    let team = Team::join(n_replicas)?;
     context.console.detail(recipe.to_toml());
     let mut follower = Follower::new(context.console);
     let (interrupt, save) = (Interrupt::catch()?, SaveRequest::catch()?);
@@ -36,11 +49,15 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
             (_, true) => Request::Save,
             _ => Request::Continue,
         },
+        group: team.group(),
     };
     let hear = &mut |event: &Event| follower.hear(event);
     let outcome = run_with::<P::Backend>(&recipe, &run, &context.device, hear);
     follower.finish();
     let outcome = outcome?;
+    if !team.is_first() {
+        return Ok(());
+    }
     let console = &context.console;
     if let Some(step) = outcome.stopped_at {
         console.say(format!(
@@ -96,4 +113,19 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         console.result(&result, "")?;
     }
     Ok(())
+}
+
+/// How many replicas train a recipe: no more than a batch has rows.
+///
+/// - `asked`: as the user says, if anything
+pub(crate) fn n_replicas<P: Platform>(asked: Option<usize>, recipe: &Recipe) -> usize {
+    let n = share().map(Share::count).or(asked);
+    let most = recipe.train.batch_size.unwrap_or(usize::MAX);
+    n.unwrap_or_else(|| P::n_replicas().min(most))
+}
+
+/// With how many replicas a run was begun, if its recipe says so.
+fn replicas_of(folder: &Path) -> Option<usize> {
+    let recipe = Recipe::read(&folder.join("config.toml"), &[], &[]);
+    recipe.ok()?.train.replicas
 }

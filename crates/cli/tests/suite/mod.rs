@@ -16,6 +16,7 @@ pub(crate) mod parity;
 pub(crate) mod plot;
 pub(crate) mod program;
 pub(crate) mod reading;
+pub(crate) mod replicas;
 pub(crate) mod resume;
 pub(crate) mod score;
 pub(crate) mod tensors;
@@ -90,6 +91,10 @@ macro_rules! tests {
                 one_seed_trains_one_model_to_the_last_bit,
                 a_model_that_was_trained_can_be_inspected,
                 a_run_shows_where_it_is_unless_it_is_told_to_be_quiet,
+            }
+            replicas {
+                replicas_train_what_one_process_would,
+                none_outlives_the_others,
             }
             resume {
                 a_run_that_was_cut_off_goes_on_to_the_last_bit,

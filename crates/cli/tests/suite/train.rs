@@ -157,7 +157,7 @@ pub(crate) fn a_run_shows_where_it_is_unless_it_is_told_to_be_quiet(program: Pro
     }
 }
 
-fn metrics(run: &Path) -> Vec<Value> {
+pub(crate) fn metrics(run: &Path) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
     let parse = |line| serde_json::from_str(line).expect("a metric");
     text.lines().map(parse).collect()
@@ -174,7 +174,7 @@ fn steps(metrics: &[Value], split: &str) -> Vec<u64> {
     of(metrics, split).map(step).collect()
 }
 
-fn losses(metrics: &[Value], split: &str) -> Vec<f64> {
+pub(crate) fn losses(metrics: &[Value], split: &str) -> Vec<f64> {
     let loss = |metric: &Value| metric["loss"].as_f64().expect("a loss");
     of(metrics, split).map(loss).collect()
 }

@@ -10,7 +10,7 @@ mod weights;
 
 pub(crate) use differences::{check_data, check_recipe};
 pub(crate) use state::{FORMAT, SkippedState, TrainerState, WindowState};
-pub(crate) use weights::{is_spoiled, with_weights};
+pub(crate) use weights::{sum_of_weights, with_weights};
 
 use crate::error::TrainError;
 use hearth_hub::{HubError, replace_directory};

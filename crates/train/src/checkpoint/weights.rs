@@ -60,12 +60,11 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Taken<B::InnerBackend> {
     }
 }
 
-/// Whether a weight is NaN, or so large that sums are.
-pub(crate) fn is_spoiled<B: AutodiffBackend, M: AutodiffModule<B>>(model: &M) -> bool {
+/// The sum of all weights: NaN where one is, or where they are so large that sums are.
+pub(crate) fn sum_of_weights<B: AutodiffBackend, M: AutodiffModule<B>>(model: &M) -> f64 {
     let mut sum = Sum::<B> { sum: None };
     model.visit(&mut sum);
-    let sum = sum.sum.map(|sum| sum.into_scalar().elem::<f64>());
-    sum.is_some_and(f64::is_nan)
+    sum.sum.map_or(0.0, |sum| sum.into_scalar().elem())
 }
 
 /// Adds up on the device, so that it is asked once.

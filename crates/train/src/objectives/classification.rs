@@ -2,11 +2,11 @@
 
 use super::epochs::Epochs;
 use crate::fingerprint;
-use crate::objective::{Evaluation, Inner, Objective, Package};
+use crate::objective::{Evaluation, Inner, Objective, Package, own};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor, TensorData};
-use hearth_batch::{ClassBatch, ClassBatches};
+use hearth_batch::{ClassBatch, ClassBatches, Share};
 use hearth_hub::Model;
 use hearth_model::{Classifier, TokenLoss};
 
@@ -65,21 +65,22 @@ where
     type Model = M;
     type Batch = ClassBatch<D::Input<B>, B>;
 
-    fn batch(&mut self, step: u64) -> Self::Batch {
+    fn batch(&mut self, number: u64, share: Share) -> Option<Self::Batch> {
         let (training, seed) = (&self.training, self.seed);
         let indices = self
             .epochs
-            .batch(step, |number| training.epoch(seed, number));
-        training.batch(indices, &self.device)
+            .batch(number, |epoch| training.epoch(seed, epoch));
+        let indices = share.of(indices);
+        (!indices.is_empty()).then(|| training.batch(&indices, &self.device))
     }
 
     fn loss(&self, model: &M, batch: Self::Batch) -> TokenLoss<B> {
         loss(model, batch, self.label_smoothing)
     }
 
-    fn validate(&self, model: &Inner<B, M>) -> Evaluation {
+    fn validate(&self, model: &Inner<B, M>, share: Share) -> Evaluation {
         let mut evaluation = Evaluation::default();
-        for indices in self.validation.all() {
+        for indices in own(self.validation.all(), share) {
             let batch = self
                 .validation
                 .batch::<B::InnerBackend>(&indices, &self.device);

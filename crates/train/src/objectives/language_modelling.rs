@@ -1,11 +1,11 @@
 //! Next-token prediction on text, `-Σ log p(x_t | x_<t)`.
 
 use crate::fingerprint;
-use crate::objective::{Evaluation, Inner, Objective, Package};
+use crate::objective::{Evaluation, Inner, Objective, Package, own};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, TensorData};
-use hearth_batch::{CausalBatch, TextWindows};
+use hearth_batch::{CausalBatch, Share, TextWindows};
 use hearth_hub::Model;
 use hearth_model::{LanguageModel, TokenLoss};
 
@@ -36,8 +36,8 @@ where
     type Model = M;
     type Batch = CausalBatch<B>;
 
-    fn batch(&mut self, step: u64) -> CausalBatch<B> {
-        self.training.random(self.seed, step, &self.device)
+    fn batch(&mut self, number: u64, share: Share) -> Option<CausalBatch<B>> {
+        self.training.random(self.seed, number, share, &self.device)
     }
 
     fn loss(&self, model: &M, batch: CausalBatch<B>) -> TokenLoss<B> {
@@ -54,9 +54,9 @@ where
         )
     }
 
-    fn validate(&self, model: &Inner<B, M>) -> Evaluation {
+    fn validate(&self, model: &Inner<B, M>, share: Share) -> Evaluation {
         let mut evaluation = Evaluation::default();
-        for batch in self.validation.all::<B::InnerBackend>(&self.device) {
+        for batch in own(self.validation.all::<B::InnerBackend>(&self.device), share) {
             let logits = model.forward(batch.inputs);
             let loss = TokenLoss::new(logits, batch.targets, None, batch.n_tokens, 0.0);
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);

@@ -1,10 +1,10 @@
 //! What stands under the masks of a text, `-Σ log p(x_i | x with masks)`.
 
 use crate::fingerprint;
-use crate::objective::{Evaluation, Objective};
+use crate::objective::{Evaluation, Objective, own};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor, TensorData};
-use hearth_batch::{MaskedBatch, MaskedWindows};
+use hearth_batch::{MaskedBatch, MaskedWindows, Share};
 use hearth_hub::Model;
 use hearth_model::{Bert, TokenLoss};
 
@@ -41,17 +41,17 @@ impl<B: AutodiffBackend> Objective<B> for MaskedModelling<B> {
     type Model = Bert<B>;
     type Batch = MaskedBatch<B>;
 
-    fn batch(&mut self, step: u64) -> MaskedBatch<B> {
-        self.training.random(self.seed, step, &self.device)
+    fn batch(&mut self, number: u64, share: Share) -> Option<MaskedBatch<B>> {
+        self.training.random(self.seed, number, share, &self.device)
     }
 
     fn loss(&self, model: &Bert<B>, batch: MaskedBatch<B>) -> TokenLoss<B> {
         loss(model, batch, self.label_smoothing)
     }
 
-    fn validate(&self, model: &Bert<B::InnerBackend>) -> Evaluation {
+    fn validate(&self, model: &Bert<B::InnerBackend>, share: Share) -> Evaluation {
         let mut evaluation = Evaluation::default();
-        for batch in self.validation.all::<B::InnerBackend>(&self.device) {
+        for batch in own(self.validation.all::<B::InnerBackend>(&self.device), share) {
             let loss = loss(model, batch, 0.0);
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }

@@ -2,10 +2,10 @@
 
 use super::epochs::Epochs;
 use crate::fingerprint;
-use crate::objective::{Evaluation, Objective};
+use crate::objective::{Evaluation, Objective, own};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, TensorData};
-use hearth_batch::{SpeechBatch, SpeechBatches};
+use hearth_batch::{Share, SpeechBatch, SpeechBatches};
 use hearth_hub::Model;
 use hearth_model::{SpeechToText, TokenLoss, ctc_loss};
 
@@ -90,25 +90,26 @@ impl<B: AutodiffBackend> Objective<B> for SpeechRecognition<B> {
     type Model = SpeechToText<B>;
     type Batch = SpeechBatch<B>;
 
-    fn batch(&mut self, step: u64) -> SpeechBatch<B> {
+    fn batch(&mut self, number: u64, share: Share) -> Option<SpeechBatch<B>> {
         let (training, seed) = (&self.training, self.seed);
         let indices = self
             .epochs
-            .batch(step, |number| training.epoch(seed, number));
-        training.batch(indices, &self.device)
+            .batch(number, |epoch| training.epoch(seed, epoch));
+        let indices = share.of(indices);
+        (!indices.is_empty()).then(|| training.batch(&indices, &self.device))
     }
 
     fn loss(&self, model: &SpeechToText<B>, batch: SpeechBatch<B>) -> TokenLoss<B> {
         loss(model, batch, self.training.pad(), self.weights)
     }
 
-    fn validate(&self, model: &SpeechToText<B::InnerBackend>) -> Evaluation {
+    fn validate(&self, model: &SpeechToText<B::InnerBackend>, share: Share) -> Evaluation {
         let mut evaluation = Evaluation::default();
         let plain = SpeechWeights {
             label_smoothing: 0.0,
             ctc: 0.0,
         };
-        for indices in self.validation.all() {
+        for indices in own(self.validation.all(), share) {
             let batch = self
                 .validation
                 .batch::<B::InnerBackend>(&indices, &self.device);

@@ -2,12 +2,12 @@
 
 use super::epochs::Epochs;
 use crate::fingerprint;
-use crate::objective::{Evaluation, Inner, Objective, Package};
+use crate::objective::{Evaluation, Inner, Objective, Package, own};
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, TensorData};
 use burn::tensor::{Int, Tensor};
-use hearth_batch::{PairBatch, PairBatches};
+use hearth_batch::{PairBatch, PairBatches, Share};
 use hearth_hub::Model;
 use hearth_model::{Conditional, TokenLoss};
 
@@ -85,21 +85,22 @@ where
     type Model = M;
     type Batch = PairBatch<B>;
 
-    fn batch(&mut self, step: u64) -> PairBatch<B> {
+    fn batch(&mut self, number: u64, share: Share) -> Option<PairBatch<B>> {
         let (training, seed) = (&self.training, self.seed);
         let indices = self
             .epochs
-            .batch(step, |number| training.epoch(seed, number));
-        training.batch(indices, &self.device)
+            .batch(number, |epoch| training.epoch(seed, epoch));
+        let indices = share.of(indices);
+        (!indices.is_empty()).then(|| training.batch(&indices, &self.device))
     }
 
     fn loss(&self, model: &M, batch: PairBatch<B>) -> TokenLoss<B> {
         loss(model, batch, self.choices)
     }
 
-    fn validate(&self, model: &Inner<B, M>) -> Evaluation {
+    fn validate(&self, model: &Inner<B, M>, share: Share) -> Evaluation {
         let mut evaluation = Evaluation::default();
-        for indices in self.validation.all() {
+        for indices in own(self.validation.all(), share) {
             let batch = self
                 .validation
                 .batch::<B::InnerBackend>(&indices, &self.device);

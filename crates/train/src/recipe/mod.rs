@@ -219,6 +219,9 @@ pub struct TrainRecipe {
     pub max_skipped: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
+    /// Processes that train the model together, each on a part of every batch: as the command says, if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<usize>,
     /// One seed, one run.
     pub seed: u64,
 }
@@ -253,6 +256,7 @@ impl Default for TrainRecipe {
             keep_checkpoints: 3,
             max_skipped: 10,
             log_every: 10,
+            replicas: None,
             seed: 1337,
         }
     }

@@ -88,6 +88,7 @@ impl Recipe {
         counts("train.validate_every", train.validate_every)?;
         counts("train.log_every", train.log_every)?;
         counts("train.accumulate", train.accumulate)?;
+        counts("train.replicas", train.replicas.unwrap_or(1) as u64)?;
         counts("train.keep_checkpoints", train.keep_checkpoints as u64)?;
         let storable = i64::try_from(train.seed).is_ok();
         in_range(
@@ -323,6 +324,7 @@ mod tests {
                 &["ctc_weight", "only speech-to-text"],
             ),
             ("train.accumulate=0", &["train.accumulate", "at least 1"]),
+            ("train.replicas=0", &["train.replicas", "at least 1"]),
             (
                 "train.keep_checkpoints=0",
                 &["keep_checkpoints", "at least 1"],

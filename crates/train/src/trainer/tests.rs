@@ -1,7 +1,7 @@
 //! What the loop does where a step is no number.
 
 use super::*;
-use crate::objective::Evaluation;
+use crate::group::Alone;
 use crate::objectives::LanguageModelling;
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
@@ -31,8 +31,8 @@ impl Objective<TestBackend> for Spoiled {
     type Model = Gpt<TestBackend>;
     type Batch = (CausalBatch<TestBackend>, Spoil);
 
-    fn batch(&mut self, step: u64) -> Self::Batch {
-        (self.inner.batch(step), (self.at)(step))
+    fn batch(&mut self, step: u64, share: Share) -> Option<Self::Batch> {
+        Some((self.inner.batch(step, share)?, (self.at)(step)))
     }
 
     fn loss(&self, model: &Self::Model, (batch, spoil): Self::Batch) -> TokenLoss<TestBackend> {
@@ -46,8 +46,8 @@ impl Objective<TestBackend> for Spoiled {
         TokenLoss { sum, n_tokens }
     }
 
-    fn validate(&self, model: &Gpt<Flex>) -> Evaluation {
-        self.inner.validate(model)
+    fn validate(&self, model: &Gpt<Flex>, share: Share) -> Evaluation {
+        self.inner.validate(model, share)
     }
 
     fn fingerprint(&self) -> String {
@@ -105,6 +105,7 @@ fn train(
             folder,
             from: None,
             request: &|_| Request::Continue,
+            group: &Alone,
         },
         device: &Default::default(),
     };
@@ -146,8 +147,9 @@ fn a_step_that_is_no_number_is_caught_in_that_step_and_changes_nothing() {
         let device = Default::default();
         let mut before = numbers(&model);
         for step in 0..3 {
-            let (updated, update) = updater.update(&mut objective, model, step, &device);
-            model = updated;
+            let updated = updater.update(&mut objective, model, step, &Alone, &device);
+            let update;
+            (model, update) = updated.expect("alone");
             let after = numbers(&model);
             assert_eq!(update.is_skipped(), step == 1, "{update:?}");
             assert_eq!(before == after, step == 1, "step {step}");
@@ -168,10 +170,10 @@ impl Objective<TestBackend> for Parts {
     type Model = Gpt<TestBackend>;
     type Batch = CausalBatch<TestBackend>;
 
-    fn batch(&mut self, number: u64) -> Self::Batch {
+    fn batch(&mut self, number: u64, share: Share) -> Option<Self::Batch> {
         let mut part = |number: u64| {
             let n_rows = 1 + (number % 2) as usize;
-            let batch = self.inner.batch(number);
+            let batch = self.inner.batch(number, share).expect("rows");
             CausalBatch {
                 inputs: batch.inputs.narrow(0, 0, n_rows),
                 targets: batch.targets.narrow(0, 0, n_rows),
@@ -179,22 +181,22 @@ impl Objective<TestBackend> for Parts {
             }
         };
         if !self.together {
-            return part(number);
+            return Some(part(number));
         }
         let (one, other) = (part(2 * number), part(2 * number + 1));
-        CausalBatch {
+        Some(CausalBatch {
             inputs: Tensor::cat(vec![one.inputs, other.inputs], 0),
             targets: Tensor::cat(vec![one.targets, other.targets], 0),
             n_tokens: one.n_tokens + other.n_tokens,
-        }
+        })
     }
 
     fn loss(&self, model: &Self::Model, batch: Self::Batch) -> TokenLoss<TestBackend> {
         self.inner.loss(model, batch)
     }
 
-    fn validate(&self, model: &Gpt<Flex>) -> Evaluation {
-        self.inner.validate(model)
+    fn validate(&self, model: &Gpt<Flex>, share: Share) -> Evaluation {
+        self.inner.validate(model, share)
     }
 
     fn fingerprint(&self) -> String {
@@ -226,7 +228,8 @@ fn batches_that_are_accumulated_are_one_large_batch() {
         let mut updates = Vec::new();
         for step in 0..3 {
             let update;
-            (model, update) = updater.update(&mut parts, model, step, &Default::default());
+            let updated = updater.update(&mut parts, model, step, &Alone, &Default::default());
+            (model, update) = updated.expect("alone");
             updates.push([update.loss, update.gradient_norm, update.n_tokens as f64]);
         }
         (updates.concat(), numbers(&model))

@@ -6,7 +6,9 @@ use crate::arguments::BenchTrain;
 use crate::console::thousands;
 use crate::error::CliError;
 use crate::platform::Platform;
+use crate::commands::train::n_replicas;
 use crate::progress::Progress;
+use crate::replicas::Team;
 use hearth_train::{Recipe, time_steps};
 use serde_json::json;
 use std::time::Instant;
@@ -16,16 +18,21 @@ pub(crate) fn run<P: Platform>(options: &BenchTrain, context: &Context<P>) -> Re
     if let Some(seed) = context.seed {
         recipe.train.seed = seed;
     }
+    let n_replicas = n_replicas::<P>(options.replicas.or(recipe.train.replicas), &recipe);
+    let team = Team::join(n_replicas)?;
     let (n_warm_up, steps) = (options.warm_up as u64, options.steps as u64);
     let began = Instant::now();
     let mut first = None;
     let mut progress = Progress::new(context.console, n_warm_up + steps);
     let timing =
-        time_steps::<P::Backend>(&recipe, n_warm_up, steps, &context.device, &mut |done| {
+        time_steps::<P::Backend>(&recipe, n_warm_up, steps, team.group(), &context.device, &mut |done| {
             first.get_or_insert_with(|| began.elapsed());
             progress.update(done, n_warm_up + steps, || "steps".to_owned());
         })?;
     progress.finish();
+    if !team.is_first() {
+        return Ok(());
+    }
     let (rate, median) = (timing.tokens_per_s(), timing.median().as_secs_f64() * 1e3);
     let first = first.unwrap_or_default().as_secs_f64();
     let peak = peak_megabytes();
@@ -35,6 +42,7 @@ pub(crate) fn run<P: Platform>(options: &BenchTrain, context: &Context<P>) -> Re
         "config": options.config,
         "n_parameters": timing.n_parameters,
         "steps": steps,
+        "replicas": n_replicas,
         "tokens_per_s": rate,
         "ms_per_step": median,
         "first_step_s": first,

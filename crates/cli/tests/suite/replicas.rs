@@ -1,0 +1,114 @@
+//! `train --replicas`: several processes are as good as one, and none of them outlives the others.
+
+use super::program::{Program, text, words};
+use super::train::{losses, metrics};
+use super::trained::{recipe, song};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What pairs are made of, as lines of a source and a target.
+fn pairs() -> String {
+    let line = |i: usize| format!("{} {}\t{} {}\n", i % 7, i % 5, i % 5, i % 7);
+    (0..200).map(line).collect()
+}
+
+pub(crate) fn replicas_train_what_one_process_would(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (architecture, data) in [("gpt", song()), ("transformer", pairs())] {
+        let [config, text_file] = ["toml", "data"].map(|kind| {
+            let name = format!("{architecture}.{kind}");
+            folder.path().join(name)
+        });
+        // Dropout is drawn by each replica for itself.
+        let recipe = recipe(architecture).replace("dropout = 0.1", "dropout = 0.0");
+        fs::write(&config, recipe).expect("a file");
+        fs::write(&text_file, data).expect("a file");
+        let train = |replicas: usize, more: &str| {
+            let out = folder.path().join(format!("{architecture}-{replicas}{more}"));
+            let number = replicas.to_string();
+            let arguments = ["train", "-q", "--config", text(&config), "--data", text(&text_file)];
+            let options = ["--replicas", &number, "--out", text(&out)];
+            let all = arguments.into_iter().chain(options).chain(words(more));
+            program.run(all).success();
+            out
+        };
+        // Three of them, to share eight rows unequally.
+        let [one, three] = [1, 3].map(|n| train(n, ""));
+        for split in ["train", "validation"] {
+            let [one, three] = [&one, &three].map(|run| losses(&metrics(run), split));
+            assert_eq!(one.len(), three.len());
+            for (one, three) in one.iter().zip(&three) {
+                assert!((one / three - 1.0).abs() < 1e-5, "{split}: {one} {three}");
+            }
+        }
+        let recipe = fs::read_to_string(three.join("config.toml")).expect("a recipe");
+        assert!(recipe.contains("replicas = 3"), "{recipe}");
+        // With accumulation, and to the last bit whenever it is run.
+        let more = "--set train.accumulate=2";
+        let (run, again) = (train(2, more), train(2, &format!("{more} --set train.keep_checkpoints=2")));
+        let weights = |run: &Path| fs::read(run.join("last/model.safetensors")).expect("weights");
+        assert!(weights(&run) == weights(&again));
+    }
+}
+
+/// A run of two replicas that takes long; when it returns, both are at work.
+fn start(program: Program, folder: &Path) -> (std::process::Child, u32) {
+    let [config, data, out] = ["recipe.toml", "text", "run"].map(|name| folder.join(name));
+    fs::write(&config, recipe("gpt")).expect("a file");
+    fs::write(&data, song()).expect("a file");
+    let child = Command::new(program.path)
+        .args(["train", "--config", text(&config), "--data", text(&data)])
+        .args(["--out", text(&out), "--replicas", "2"])
+        .args(["--set", "train.steps=1000000000", "--set", "train.log_every=1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let is_at_work = || fs::read(out.join("metrics.jsonl")).is_ok_and(|lines| !lines.is_empty());
+    wait_for("the first step", is_at_work);
+    let children = format!("/proc/{0}/task/{0}/children", child.id());
+    let children = fs::read_to_string(children).expect("its children");
+    let other = children.trim().parse().expect("one child");
+    (child, other)
+}
+
+fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_there() {
+        assert!(began.elapsed() < Duration::from_secs(120), "{what} does not come");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn kill(process: u32) {
+    let number = process.to_string();
+    let status = Command::new("kill").args(["-s", "KILL", &number]).status();
+    assert!(status.expect("kill runs").success());
+}
+
+/// Whether a process is there and not waiting to be buried.
+fn is_alive(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status"));
+    status.is_ok_and(|status| !status.contains("State:\tZ"))
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn none_outlives_the_others(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, other) = start(program, folder.path());
+    kill(other);
+    let output = first.wait_with_output().expect("an end");
+    let told = String::from_utf8(output.stderr).expect("text in UTF-8");
+    assert_eq!(output.status.code(), Some(5), "{told}");
+    assert!(told.contains("replica 1 is gone"), "{told}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut first, other) = start(program, folder.path());
+    kill(first.id());
+    first.wait().expect("an end");
+    wait_for("the end of the other", || !is_alive(other));
+}

@@ -1,0 +1,149 @@
+//! Processes that train one model together: each has a share of every batch, and all make the same update.
+//!
+//! What they have to tell each other is one sum a step: of gradients, losses and numbers of tokens. Everything else follows,
+//! because data, first weights and dropout are functions of the seed. The first process alone writes files.
+
+mod streams;
+
+pub use streams::Streams;
+
+use hearth_batch::Share;
+
+/// A process's view of those that train with it.
+pub trait Group {
+    /// Which of every batch's rows are its own.
+    fn share(&self) -> Share;
+
+    /// Adds up over all processes, in their order: all of them get the same sums, to the last bit.
+    ///
+    /// # Errors
+    /// If one of them is gone, or adds up something else.
+    fn sum(&self, numbers: &mut [f32], counts: &mut [f64]) -> Result<(), GroupError>;
+}
+
+/// Why processes cannot go on together.
+#[derive(Debug, thiserror::Error)]
+pub enum GroupError {
+    /// One of them ended, or cannot be reached.
+    #[error("replica {index} is gone")]
+    Gone {
+        /// Which one, from 0.
+        index: usize,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// They do not do the same.
+    #[error("replica {index} has another {what}: all must be the same program with the same options and data")]
+    Apart {
+        /// Which one, from 0.
+        index: usize,
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+/// One process that trains a model by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+impl Group for Alone {
+    fn share(&self) -> Share {
+        Share::WHOLE
+    }
+
+    fn sum(&self, _numbers: &mut [f32], _counts: &mut [f64]) -> Result<(), GroupError> {
+        Ok(())
+    }
+}
+
+/// Refuses to begin where something is not the same everywhere.
+///
+/// - `numbers`: whole ones, below 2⁴⁰
+pub(crate) fn agree(
+    group: &dyn Group,
+    numbers: &[(&'static str, u64)],
+) -> Result<(), GroupError> {
+    let n = group.share().count() as f64;
+    let own: Vec<f64> = numbers.iter().map(|&(_, number)| number as f64).collect();
+    let mut sums = own.clone();
+    group.sum(&mut [], &mut sums)?;
+    let differs = |((_, own), sum): &((&(&'static str, u64), &f64), f64)| **own * n != *sum;
+    match numbers.iter().zip(&own).zip(sums).find(differs) {
+        None => Ok(()),
+        Some(((&(what, _), _), _)) => Err(GroupError::Apart {
+            index: group.share().index(),
+            what,
+        }),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::thread;
+
+    /// Runs each of `n` processes, here threads, to its end.
+    pub(crate) fn together<T: Send>(
+        n: usize,
+        each: impl Fn(&dyn Group) -> T + Send + Sync,
+    ) -> Vec<T> {
+        let each = &each;
+        thread::scope(|scope| {
+            let (mut peers, mut others) = (Vec::new(), Vec::new());
+            for index in 1..n {
+                let (to_first, from_other) = std::io::pipe().map(|(r, w)| (w, r)).expect("a pipe");
+                let (from_first, to_other) = std::io::pipe().expect("a pipe");
+                peers.push((Box::new(from_other) as _, Box::new(to_other) as _));
+                others.push(scope.spawn(move || {
+                    let share = Share::new(index, n);
+                    each(&Streams::other(share, Box::new(from_first), Box::new(to_first)))
+                }));
+            }
+            let first = each(&Streams::first(peers));
+            let others = others.into_iter().map(|other| other.join().expect("no panic"));
+            std::iter::once(first).chain(others).collect()
+        })
+    }
+
+    #[test]
+    fn all_get_the_same_sums() {
+        let found = together(3, |group| {
+            let index = group.share().index();
+            let mut numbers: Vec<f32> = (0..100_000).map(|i| (i + index) as f32 / 7.0).collect();
+            let mut counts = [index as f64, 0.1];
+            group.sum(&mut numbers, &mut counts).expect("all are there");
+            group.sum(&mut [], &mut counts).expect("all are there");
+            (numbers, counts)
+        });
+        assert!(found.iter().all(|other| other == &found[0]));
+        let (numbers, counts) = &found[0];
+        assert_eq!(numbers[7], 7.0 / 7.0 + 8.0 / 7.0 + 9.0 / 7.0);
+        assert_eq!(counts[0], 9.0);
+        assert!((counts[1] - 0.9).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_that_is_gone_or_does_something_else_is_told() {
+        let found = together(2, |group| match group.share().index() {
+            0 => group.sum(&mut [1.0], &mut []),
+            _ => Ok(()),
+        });
+        assert!(matches!(found[0], Err(GroupError::Gone { index: 1, .. })));
+        let found = together(2, |group| {
+            let n = 1 + group.share().index();
+            group.sum(&mut vec![0.0; n], &mut [])
+        });
+        assert!(matches!(found[0], Err(GroupError::Apart { index: 1, .. })));
+        assert!(found[1].is_err());
+        let found = together(2, |group| {
+            let own = group.share().index() as u64;
+            agree(group, &[("seed", 5), ("data", own)])
+        });
+        assert!(
+            found
+                .iter()
+                .all(|found| matches!(found, Err(GroupError::Apart { what: "data", .. })))
+        );
+        assert!(together(3, |group| agree(group, &[("seed", 1 << 39)])).iter().all(Result::is_ok));
+    }
+}
