@@ -145,7 +145,7 @@ impl TrainError {
         match self {
             Self::Data(error) => error.is_io(),
             Self::Hub(error) => error.is_io(),
-            Self::File { .. } | Self::NoCheckpoint { .. } => true,
+            Self::File { .. } => true,
             Self::Checkpoint { source, .. } => source.is_io(),
             Self::Group(error) => matches!(error, GroupError::Gone { .. }),
             Self::Foreign { source, .. } => source.is_io(),
