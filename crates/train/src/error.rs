@@ -90,7 +90,7 @@ pub enum TrainError {
         /// The checkpoint.
         path: PathBuf,
         /// What does not fit.
-        source: HubError,
+        source: Box<HubError>,
     },
     /// Training has diverged.
     #[error(
