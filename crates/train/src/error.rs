@@ -91,7 +91,7 @@ pub enum TrainError {
         /// The checkpoint.
         path: PathBuf,
         /// What does not fit.
-        source: HubError,
+        source: Box<HubError>,
     },
     /// Processes cannot train together.
     #[error(transparent)]

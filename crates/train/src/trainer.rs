@@ -173,9 +173,9 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         };
         check_data(checkpoint, fingerprint)?;
         let (path, state) = (&checkpoint.path, &checkpoint.state);
-        let foreign = |source| TrainError::Foreign {
+        let foreign = |error| TrainError::Foreign {
             path: path.clone(),
-            source,
+            source: Box::new(error),
         };
         let saved = ModelDirectory::<B::InnerBackend>::load(path, self.device).map_err(foreign)?;
         if parameters::<B, _>(&model) != saved.model.parameters() {
