@@ -117,7 +117,14 @@ impl<B: Backend> Attention<B> {
                 };
                 // Never a mask of booleans, which libtorch takes the other way round.
                 let bias = (!mask.is_causal()).then(|| mask.bias(query_seq));
-                by_row(fused_attention(query, key, value, None, bias.flatten(), options))
+                by_row(fused_attention(
+                    query,
+                    key,
+                    value,
+                    None,
+                    bias.flatten(),
+                    options,
+                ))
             }
             _ => self.weigh(query, memory, mask, maps),
         };

@@ -178,7 +178,11 @@ mod tests {
         let mut writer = MetricsWriter::create(path.clone()).expect("a file");
         writer.write(&metric(1)).expect("a line");
         writer.write(&metric(2)).expect("a line");
-        write!(writer.file, "{{\"step\": 3, \"spl").expect("half a line");
+        write!(
+            writer.file.as_mut().expect("a file"),
+            "{{\"step\": 3, \"spl"
+        )
+        .expect("half a line");
         assert_eq!(
             read_metrics(&path).expect("metrics"),
             [metric(1), metric(2)]
@@ -193,7 +197,7 @@ mod tests {
         writer.write(&metric(1)).expect("a line");
         let n_bytes = writer.sync().expect("a file");
         writer.write(&metric(2)).expect("a line");
-        write!(writer.file, "{{\"st").expect("half a line");
+        write!(writer.file.as_mut().expect("a file"), "{{\"st").expect("half a line");
         // Cut where it was noted; of a file that has lost its end, the whole lines.
         for noted in [n_bytes, 10_000] {
             let mut writer = MetricsWriter::resume(path.clone(), noted).expect("a file");

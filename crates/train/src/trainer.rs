@@ -9,7 +9,8 @@ mod tests;
 pub(crate) use card::Card;
 
 use crate::checkpoint::{
-    Checkpoint, Checkpoints, OPTIMIZER, RECIPE, TrainerState, check_data, sum_of_weights, with_weights,
+    Checkpoint, Checkpoints, OPTIMIZER, RECIPE, TrainerState, check_data, sum_of_weights,
+    with_weights,
 };
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};

@@ -68,7 +68,7 @@ fn train_and_translate<B: AutodiffBackend>(
         Event::Validated {
             step, evaluation, ..
         } => println!("step {step}: perplexity {:.3}", evaluation.perplexity()),
-        Event::Step(_) => {}
+        _ => {}
     })?;
 
     // What was saved is what any program would load; from here on there are no gradients.

@@ -57,7 +57,7 @@ fn train_and_write<B: AutodiffBackend>(
                 evaluation.loss() / std::f64::consts::LN_2
             );
         }
-        Event::Step(_) => {}
+        _ => {}
     })?;
 
     // What was saved is what any program would load; from here on there are no gradients.

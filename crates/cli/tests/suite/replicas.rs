@@ -27,9 +27,18 @@ pub(crate) fn replicas_train_what_one_process_would(program: Program) {
         fs::write(&config, recipe).expect("a file");
         fs::write(&text_file, data).expect("a file");
         let train = |replicas: usize, more: &str| {
-            let out = folder.path().join(format!("{architecture}-{replicas}{more}"));
+            let out = folder
+                .path()
+                .join(format!("{architecture}-{replicas}{more}"));
             let number = replicas.to_string();
-            let arguments = ["train", "-q", "--config", text(&config), "--data", text(&text_file)];
+            let arguments = [
+                "train",
+                "-q",
+                "--config",
+                text(&config),
+                "--data",
+                text(&text_file),
+            ];
             let options = ["--replicas", &number, "--out", text(&out)];
             let all = arguments.into_iter().chain(options).chain(words(more));
             program.run(all).success();
@@ -48,7 +57,10 @@ pub(crate) fn replicas_train_what_one_process_would(program: Program) {
         assert!(recipe.contains("replicas = 3"), "{recipe}");
         // With accumulation, and to the last bit whenever it is run.
         let more = "--set train.accumulate=2";
-        let (run, again) = (train(2, more), train(2, &format!("{more} --set train.keep_checkpoints=2")));
+        let (run, again) = (
+            train(2, more),
+            train(2, &format!("{more} --set train.keep_checkpoints=2")),
+        );
         let weights = |run: &Path| fs::read(run.join("last/model.safetensors")).expect("weights");
         assert!(weights(&run) == weights(&again));
     }
@@ -62,7 +74,12 @@ fn start(program: Program, folder: &Path) -> (std::process::Child, u32) {
     let child = Command::new(program.path)
         .args(["train", "--config", text(&config), "--data", text(&data)])
         .args(["--out", text(&out), "--replicas", "2"])
-        .args(["--set", "train.steps=1000000000", "--set", "train.log_every=1"])
+        .args([
+            "--set",
+            "train.steps=1000000000",
+            "--set",
+            "train.log_every=1",
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -79,7 +96,10 @@ fn start(program: Program, folder: &Path) -> (std::process::Child, u32) {
 fn wait_for(what: &str, is_there: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_there() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what} does not come");
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "{what} does not come"
+        );
         sleep(Duration::from_millis(10));
     }
 }

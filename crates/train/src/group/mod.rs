@@ -33,7 +33,9 @@ pub enum GroupError {
         source: std::io::Error,
     },
     /// They do not do the same.
-    #[error("replica {index} has another {what}: all must be the same program with the same options and data")]
+    #[error(
+        "replica {index} has another {what}: all must be the same program with the same options and data"
+    )]
     Apart {
         /// Which one, from 0.
         index: usize,
@@ -59,10 +61,7 @@ impl Group for Alone {
 /// Refuses to begin where something is not the same everywhere.
 ///
 /// - `numbers`: whole ones, below 2⁴⁰
-pub(crate) fn agree(
-    group: &dyn Group,
-    numbers: &[(&'static str, u64)],
-) -> Result<(), GroupError> {
+pub(crate) fn agree(group: &dyn Group, numbers: &[(&'static str, u64)]) -> Result<(), GroupError> {
     let n = group.share().count() as f64;
     let own: Vec<f64> = numbers.iter().map(|&(_, number)| number as f64).collect();
     let mut sums = own.clone();
@@ -96,11 +95,17 @@ pub(crate) mod tests {
                 peers.push((Box::new(from_other) as _, Box::new(to_other) as _));
                 others.push(scope.spawn(move || {
                     let share = Share::new(index, n);
-                    each(&Streams::other(share, Box::new(from_first), Box::new(to_first)))
+                    each(&Streams::other(
+                        share,
+                        Box::new(from_first),
+                        Box::new(to_first),
+                    ))
                 }));
             }
             let first = each(&Streams::first(peers));
-            let others = others.into_iter().map(|other| other.join().expect("no panic"));
+            let others = others
+                .into_iter()
+                .map(|other| other.join().expect("no panic"));
             std::iter::once(first).chain(others).collect()
         })
     }
@@ -144,6 +149,10 @@ pub(crate) mod tests {
                 .iter()
                 .all(|found| matches!(found, Err(GroupError::Apart { what: "data", .. })))
         );
-        assert!(together(3, |group| agree(group, &[("seed", 1 << 39)])).iter().all(Result::is_ok));
+        assert!(
+            together(3, |group| agree(group, &[("seed", 1 << 39)]))
+                .iter()
+                .all(Result::is_ok)
+        );
     }
 }

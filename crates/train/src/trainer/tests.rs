@@ -300,7 +300,7 @@ fn one_skip_too_many_ends_the_run_and_leaves_its_batch_and_the_checkpoints() {
         let written = written.expect("a batch");
         assert_eq!(written["step"].iter::<i64>().collect::<Vec<_>>(), [5]);
         let (mut objective, _, _) = objective(at);
-        let (batch, _) = objective.batch(5);
+        let (batch, _) = objective.batch(5, Share::WHOLE).expect("rows");
         assert!(
             written["inputs"]
                 .iter::<i64>()

@@ -3,10 +3,10 @@
 use super::peak_megabytes;
 use crate::Context;
 use crate::arguments::BenchTrain;
+use crate::commands::train::n_replicas;
 use crate::console::thousands;
 use crate::error::CliError;
 use crate::platform::Platform;
-use crate::commands::train::n_replicas;
 use crate::progress::Progress;
 use crate::replicas::Team;
 use hearth_train::{Recipe, time_steps};
@@ -24,11 +24,17 @@ pub(crate) fn run<P: Platform>(options: &BenchTrain, context: &Context<P>) -> Re
     let began = Instant::now();
     let mut first = None;
     let mut progress = Progress::new(context.console, n_warm_up + steps);
-    let timing =
-        time_steps::<P::Backend>(&recipe, n_warm_up, steps, team.group(), &context.device, &mut |done| {
+    let timing = time_steps::<P::Backend>(
+        &recipe,
+        n_warm_up,
+        steps,
+        team.group(),
+        &context.device,
+        &mut |done| {
             first.get_or_insert_with(|| began.elapsed());
             progress.update(done, n_warm_up + steps, || "steps".to_owned());
-        })?;
+        },
+    )?;
     progress.finish();
     if !team.is_first() {
         return Ok(());
