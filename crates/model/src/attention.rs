@@ -117,14 +117,8 @@ impl<B: Backend> Attention<B> {
                 };
                 // Never a mask of booleans, which libtorch takes the other way round.
                 let bias = (!mask.is_causal()).then(|| mask.bias(query_seq));
-                by_row(fused_attention(
-                    query,
-                    key,
-                    value,
-                    None,
-                    bias.flatten(),
-                    options,
-                ))
+                let context = fused_attention(query, key, value, None, bias.flatten(), options);
+                by_position(context)
             }
             _ => self.weigh(query, memory, mask, maps),
         };
@@ -135,33 +129,35 @@ impl<B: Backend> Attention<B> {
     /// The equation as it stands, with dropout on the weights.
     ///
     /// - `query`: `[batch, n_heads, query_seq, d_head]`, scaled
-    /// - returns `[batch * query_seq * n_heads, d_head]`
+    /// - returns `[batch, query_seq, n_heads, d_head]`
     fn weigh(
         &self,
         query: Tensor<B, 4>,
         memory: &[KeyValue<B>],
         mask: &Mask<B>,
         maps: Option<&mut Vec<Tensor<B, 4>>>,
-    ) -> Tensor<B, 2> {
+    ) -> Tensor<B, 4> {
         let [_, _, query_seq, _] = query.dims();
         let query = self.grouped(query);
         let scores = memory
             .iter()
             .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
-        let scores = self.ungrouped(concatenate(scores), query_seq);
+        let scores = concatenate(scores);
         let (weights, total) = if mask.is_none() {
             (softmax(scores, 3), None)
         } else {
+            let scores = self.ungrouped(scores, query_seq);
             let (weights, total) = exponentials(mask.apply(scores));
-            (weights, Some(total))
+            (self.grouped(weights), Some(total))
         };
         if let Some(maps) = maps {
+            let weights = self.ungrouped(weights.clone(), query_seq);
             maps.push(match &total {
-                Some(total) => weights.clone() / total.clone(),
-                None => weights.clone(),
+                Some(total) => weights / total.clone(),
+                None => weights,
             });
         }
-        let weights = self.grouped(self.dropout.forward(weights));
+        let weights = self.dropout.forward(weights);
         let mut start = 0;
         let contexts = memory.iter().map(|part| {
             let end = start + part.seq();
@@ -175,10 +171,13 @@ impl<B: Backend> Attention<B> {
         let context = contexts
             .reduce(Tensor::add)
             .expect("there is a memory to look at");
-        let context = by_row(self.ungrouped(context, query_seq));
+        let context = by_position(self.ungrouped(context, query_seq));
         match total {
             // Divided after the product: a context is narrower than the weights.
-            Some(total) => context / by_row(total),
+            Some(total) => {
+                let shape = context.dims();
+                (by_row(context) / by_row(by_position(total))).reshape(shape)
+            }
             None => context,
         }
     }
@@ -228,18 +227,26 @@ fn split_heads<B: Backend>(
     rotation: Option<&Rotation<B>>,
 ) -> Tensor<B, 4> {
     let [batch, seq, width] = x.dims();
-    let x = x.reshape([batch, seq, n_heads, width / n_heads]);
-    let x = match rotation {
-        Some(rotation) => rotation.apply(x),
-        None => x,
-    };
-    x.swap_dims(1, 2)
+    let d_head = width / n_heads;
+    match rotation {
+        Some(rotation) => rotation.split(x, n_heads),
+        None if seq == 1 => x.reshape([batch, n_heads, 1, d_head]),
+        None => x.reshape([batch, seq, n_heads, d_head]).swap_dims(1, 2),
+    }
 }
 
-/// `[batch, n_heads, seq, width]` -> `[batch * seq * n_heads, width]`, in this order.
+/// `[batch, n_heads, seq, width]` -> `[batch, seq, n_heads, width]`; a single position lies so already.
+fn by_position<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    match x.dims()[2] {
+        1 => x,
+        _ => x.swap_dims(1, 2),
+    }
+}
+
+/// `[…, width]` -> `[n, width]`: what is laid out so is read fast.
 fn by_row<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
-    let [batch, n_heads, seq, width] = x.dims();
-    x.swap_dims(1, 2).reshape([batch * seq * n_heads, width])
+    let [.., width] = x.dims();
+    x.reshape([-1, width as i32])
 }
 
 /// Along the last axis; a single part is left alone.

@@ -38,7 +38,10 @@ pub(crate) fn project_all<B: Backend, const N: usize>(
         let rows = inputs_in_parts(x);
         return layers.map(|layer| {
             let product = multiply_by_inputs(rows.clone(), layer.weight.val());
-            let product = product.reshape(shape(layer));
+            let product = match batch {
+                1 => product,
+                _ => product.reshape(shape(layer)),
+            };
             match &layer.bias {
                 Some(bias) => product + bias.val().unsqueeze::<3>(),
                 None => product,

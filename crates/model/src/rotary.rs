@@ -234,22 +234,27 @@ pub enum Rotation<B: Backend> {
 impl<B: Backend> Rotation<B> {
     /// Turns each head's vectors.
     ///
-    /// - `x`: `[batch, seq, n_heads, d_head]`
-    /// - returns the same shape
-    pub(crate) fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let [batch, seq, n_heads, d_head] = x.dims();
-        let product = |x: Tensor<B, 4>, matrix: &Tensor<B, 2>| {
-            x.reshape([batch * seq * n_heads, d_head])
-                .matmul(matrix.clone())
-                .reshape([batch, seq, n_heads, d_head])
-        };
+    /// - `x`: `[batch, seq, n_heads * d_head]`
+    /// - returns `[batch, n_heads, seq, d_head]`
+    pub(crate) fn split(&self, x: Tensor<B, 3>, n_heads: usize) -> Tensor<B, 4> {
+        let [batch, seq, width] = x.dims();
+        let d_head = width / n_heads;
+        let vectors = x.reshape([batch * seq * n_heads, d_head]);
         match self {
-            Self::One(turn) => product(x, turn),
+            // Of a single position the axes lie as they are wanted.
+            Self::One(turn) => vectors
+                .matmul(turn.clone())
+                .reshape([batch, n_heads, 1, d_head]),
             Self::Many {
                 cos,
                 sin,
                 quarter_turn,
-            } => x.clone() * cos.clone() + product(x, quarter_turn) * sin.clone(),
+            } => {
+                let shape = [batch, seq, n_heads, d_head];
+                let turned = vectors.clone().matmul(quarter_turn.clone()).reshape(shape);
+                let turned = vectors.reshape(shape) * cos.clone() + turned * sin.clone();
+                turned.swap_dims(1, 2)
+            }
         }
     }
 }
@@ -331,12 +336,12 @@ mod tests {
     fn a_product_depends_on_the_distance_alone() {
         let device = Default::default();
         let rotary = RotaryConfig::default();
-        let x = Tensor::<TestBackend, 4>::random([1, 1, 2, 8], Distribution::Default, &device);
-        let y = Tensor::<TestBackend, 4>::random([1, 1, 2, 8], Distribution::Default, &device);
+        let x = Tensor::<TestBackend, 3>::random([1, 1, 16], Distribution::Default, &device);
+        let y = Tensor::<TestBackend, 3>::random([1, 1, 16], Distribution::Default, &device);
         let product = |p: usize, q: usize| -> Vec<f32> {
-            let at = |x: &Tensor<TestBackend, 4>, n_past| {
+            let at = |x: &Tensor<TestBackend, 3>, n_past| {
                 let rotation = rotary.rotation(8, (n_past, 1), &[0], &device);
-                rotation.apply(x.clone())
+                rotation.split(x.clone(), 2)
             };
             let product = (at(&x, p) * at(&y, q)).sum_dim(3).into_data();
             product.iter().collect()
@@ -351,17 +356,17 @@ mod tests {
     fn a_padded_row_counts_from_behind_its_padding_and_a_position_turns_alone_as_among_others() {
         let device = Default::default();
         let rotary = RotaryConfig::default();
-        let x = Tensor::<TestBackend, 4>::random([2, 5, 3, 8], Distribution::Default, &device);
-        let all = rotary
-            .rotation(8, (0, 5), &[0, 2], &device)
-            .apply(x.clone());
+        let x = Tensor::<TestBackend, 3>::random([2, 5, 24], Distribution::Default, &device);
+        let all = rotary.rotation(8, (0, 5), &[0, 2], &device);
+        let all = all.split(x.clone(), 3);
         for (row, n_hidden) in [0, 2].into_iter().enumerate() {
             for position in 0..5 - n_hidden {
-                let place = s![row, n_hidden + position, .., ..];
+                let place = n_hidden + position;
                 let alone = rotary.rotation(8, (position, 1), &[0], &device);
                 assert!(matches!(alone, Rotation::One(_)));
-                let alone = alone.apply(x.clone().slice(place)).into_data();
-                let found = all.clone().slice(place).into_data();
+                let alone = alone.split(x.clone().slice(s![row, place]), 3);
+                let alone = alone.into_data();
+                let found = all.clone().slice(s![row, .., place]).into_data();
                 found.assert_approx_eq::<f32>(&alone, Tolerance::absolute(1e-6));
             }
         }

@@ -59,8 +59,9 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Laying {
         present.push(if gradient.is_some() { 1.0 } else { 0.0 });
         match gradient {
             Some(gradient) => {
-                let data = gradient.into_data();
-                numbers.extend(data.iter::<f32>().map(|number| number * self.factor));
+                let data = gradient.into_data().convert::<f32>();
+                let found = data.as_slice::<f32>().unwrap_or_default();
+                numbers.extend(found.iter().map(|number| number * self.factor));
             }
             None => numbers.resize(numbers.len() + param.lazy_shape().num_elements(), 0.0),
         }

@@ -61,9 +61,9 @@ impl Group for Streams {
         let peers = || self.peers.iter().map(RefCell::borrow_mut);
         if !is_first {
             peers().try_for_each(|mut peer| peer.tell(numbers, counts))?;
-            return peers().try_for_each(|mut peer| peer.hear(numbers, counts, |_, new| new));
+            return peers().try_for_each(|mut peer| peer.hear(numbers, counts, false));
         }
-        peers().try_for_each(|mut peer| peer.hear(numbers, counts, |old, new| old + new))?;
+        peers().try_for_each(|mut peer| peer.hear(numbers, counts, true))?;
         peers().try_for_each(|mut peer| peer.tell(numbers, counts))
     }
 }
@@ -79,9 +79,13 @@ impl Peer {
             for n in [numbers.len(), counts.len()] {
                 to.write_all(&(n as u64).to_le_bytes())?;
             }
+            let mut bytes = vec![[0; 4]; numbers.len().min(PART)];
             for part in numbers.chunks(PART) {
-                let bytes: Vec<u8> = part.iter().flat_map(|x| x.to_le_bytes()).collect();
-                to.write_all(&bytes)?;
+                let bytes = &mut bytes[..part.len()];
+                for (bytes, number) in bytes.iter_mut().zip(part) {
+                    *bytes = number.to_le_bytes();
+                }
+                to.write_all(bytes.as_flattened())?;
             }
             for count in counts {
                 to.write_all(&count.to_le_bytes())?;
@@ -91,12 +95,12 @@ impl Peer {
         write().map_err(Self::gone(self.index))
     }
 
-    /// - `put`: what becomes of a number and the one that is heard
+    /// - `adding`: to the numbers that are there, instead of in their place
     fn hear(
         &mut self,
         numbers: &mut [f32],
         counts: &mut [f64],
-        put: impl Fn(f64, f64) -> f64,
+        adding: bool,
     ) -> Result<(), GroupError> {
         let index = self.index;
         let gone = Self::gone(index);
@@ -112,11 +116,13 @@ impl Peer {
             self.from.read_exact(bytes).map_err(&gone)?;
             let (heard, _) = bytes.as_chunks();
             for (number, &heard) in part.iter_mut().zip(heard) {
-                *number = put(f64::from(*number), f64::from(f32::from_le_bytes(heard))) as f32;
+                let heard = f32::from_le_bytes(heard);
+                *number = if adding { *number + heard } else { heard };
             }
         }
         for count in counts {
-            *count = put(*count, f64::from_le_bytes(self.read().map_err(&gone)?));
+            let heard = f64::from_le_bytes(self.read().map_err(&gone)?);
+            *count = if adding { *count + heard } else { heard };
         }
         Ok(())
     }
