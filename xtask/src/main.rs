@@ -10,6 +10,8 @@
 )]
 
 mod bench_train;
+#[cfg(unix)]
+mod campaign;
 mod check;
 mod hf_check;
 mod parity;
@@ -54,6 +56,9 @@ enum Task {
     HfCheck(hf_check::HfCheckArgs),
     /// How fast hearth trains a recipe's model, beside eager PyTorch (needs Python with torch)
     BenchTrain(bench_train::BenchTrainArgs),
+    /// Kill, starve and damage training runs, and see them go on (takes minutes)
+    #[cfg(unix)]
+    Campaign(campaign::CampaignArgs),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +89,8 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Parity(args) => parity::run(&workspace, &args),
         Task::HfCheck(args) => hf_check::run(&workspace, &args),
         Task::BenchTrain(args) => bench_train::run(&workspace, &args),
+        #[cfg(unix)]
+        Task::Campaign(args) => campaign::run(&workspace, &args),
     }
 }
 

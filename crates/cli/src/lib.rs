@@ -16,7 +16,8 @@ mod progress;
 mod replicas;
 mod token_labels;
 
-pub use platform::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
+pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
+pub use replicas::n_processors;
 
 use arguments::{Arguments, Bench, Command};
 use clap::{CommandFactory, FromArgMatches};

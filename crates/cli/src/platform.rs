@@ -65,11 +65,6 @@ pub(crate) fn devices<P: Platform>() -> Result<Vec<DeviceEntry<Device<P>>>, CliE
     })
 }
 
-/// The processors that a program may use, as [`Platform::n_replicas`] may say.
-pub fn n_processors() -> usize {
-    replicas::n_cores()
-}
-
 /// The device of that name, or the default one: of several of its kind, each replica has its own.
 pub(crate) fn find_device<P: Platform>(
     name: Option<&str>,

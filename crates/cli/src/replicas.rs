@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Tells a replica which one it is: `1/4`, counted from 0.
 const REPLICA: &str = "HEARTH_REPLICA";
 
-/// Set where the threads of backends have been counted out among replicas.
-const READY: &str = "HEARTH_REPLICAS_READY";
+/// Among how many replicas the threads of backends have been counted out, where they have been.
+const COUNTED_OUT: &str = "HEARTH_REPLICAS";
 
 /// The thread pools of the backends, by the variable that sizes each when it is first used.
 const POOLS: [&str; 4] = [
@@ -37,9 +37,21 @@ pub(crate) fn share() -> Option<Share> {
     (index < count).then(|| Share::new(index, count))
 }
 
-/// Processors that this one may use.
-pub(crate) fn n_cores() -> usize {
-    available_parallelism().map_or(1, usize::from)
+/// How many replicas there are, if that has been decided already.
+pub(crate) fn decided() -> Option<usize> {
+    share().map(Share::count).or_else(|| number(COUNTED_OUT))
+}
+
+/// The processors that a program may use: all, unless the size of the first of the backends' pools says otherwise.
+pub fn n_processors() -> usize {
+    let all = available_parallelism().map_or(1, usize::from);
+    number(POOLS[0]).map_or(all, |limit| limit.min(all))
+}
+
+/// A number above 0 in the environment.
+fn number(variable: &str) -> Option<usize> {
+    let number = env::var(variable).ok()?.parse().ok()?;
+    (number > 0).then_some(number)
 }
 
 /// The replicas of a run.
@@ -116,25 +128,25 @@ impl Drop for Team {
     }
 }
 
-/// Leaves each replica its part of the processors. Pools are sized by the environment that a process starts with, so that only
-/// a new start changes them; sizes that the user has set stay.
+/// Leaves each replica its part of the threads that all of them may have. Pools are sized by the environment that a process
+/// starts with, so that only a new start changes them.
 #[cfg(unix)]
 fn count_out_threads(n: usize) {
     use std::os::unix::process::CommandExt;
 
-    if env::var_os(READY).is_some() {
+    if number(COUNTED_OUT).is_some() {
         return;
     }
-    let threads = (n_cores() / n).max(1).to_string();
+    let all = available_parallelism().map_or(1, usize::from);
+    let part = |pool| (number(pool).unwrap_or(all) / n).max(1).to_string();
     let mut arguments = env::args_os();
     if let (Ok(program), Some(name)) = (env::current_exe(), arguments.next()) {
-        let unset = POOLS.into_iter().filter(|pool| env::var_os(pool).is_none());
         // Comes back only if it failed: then replicas share all threads, which is slower and no less right.
         let _ = Command::new(program)
             .arg0(name)
             .args(arguments)
-            .env(READY, "1")
-            .envs(unset.map(|pool| (pool, threads.as_str())))
+            .env(COUNTED_OUT, n.to_string())
+            .envs(POOLS.map(|pool| (pool, part(pool))))
             .exec();
     }
 }

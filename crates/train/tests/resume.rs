@@ -109,6 +109,7 @@ fn train<B: AutodiffBackend>(
     let options = RunOptions {
         folder,
         resume,
+        group: &hearth_train::Alone,
         request: &|done| match stop {
             Some(stop) if done == stop => Request::Stop,
             _ => Request::Continue,

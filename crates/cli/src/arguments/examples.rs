@@ -11,6 +11,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "{} train --config configs/shakespeare-char-small.toml\n  \
          {} train --config configs/cicero.toml --set train.steps=200 --set train.lr=3e-4\n  \
          {} train --config configs/cicero.toml --data mine.txt --data more.txt.gz --out runs/mine\n  \
+         {} train --config configs/shakespeare-char-small.toml --replicas 2\n  \
          {} train --config configs/cicero.toml --out runs/cicero --resume auto\n  \
          {} train --config configs/cicero.toml --resume runs/cicero/checkpoints/step-00000500",
     ),

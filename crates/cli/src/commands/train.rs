@@ -6,9 +6,8 @@ use crate::error::CliError;
 use crate::interrupt::{Interrupt, SaveRequest};
 use crate::platform::Platform;
 use crate::progress::readable;
-use crate::replicas::{Team, share};
+use crate::replicas::{Team, decided, share};
 use crate::{Context, called};
-use hearth_batch::Share;
 use hearth_train::{Architecture, Event, Recipe, Request, Resume, RunOptions, run_with};
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -119,9 +118,9 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
 ///
 /// - `asked`: as the user says, if anything
 pub(crate) fn n_replicas<P: Platform>(asked: Option<usize>, recipe: &Recipe) -> usize {
-    let n = share().map(Share::count).or(asked);
     let most = recipe.train.batch_size.unwrap_or(usize::MAX);
-    n.unwrap_or_else(|| P::n_replicas().min(most))
+    let default = || P::n_replicas().min(most);
+    decided().or(asked).unwrap_or_else(default)
 }
 
 /// With how many replicas a run was begun, if its recipe says so.
