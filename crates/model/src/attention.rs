@@ -129,7 +129,7 @@ impl<B: Backend> Attention<B> {
     /// The equation as it stands, with dropout on the weights.
     ///
     /// - `query`: `[batch, n_heads, query_seq, d_head]`, scaled
-    /// - returns `[batch, query_seq, n_heads, d_head]`
+    /// - returns `[batch, query_seq, n_heads, d_head]`; of a single query `[batch, n_heads, 1, d_head]`, which lies the same
     fn weigh(
         &self,
         query: Tensor<B, 4>,
@@ -235,7 +235,7 @@ fn split_heads<B: Backend>(
     }
 }
 
-/// `[batch, n_heads, seq, width]` -> `[batch, seq, n_heads, width]`; a single position lies so already.
+/// `[batch, n_heads, seq, width]` -> `[batch, seq, n_heads, width]`; a single position lies so already and keeps its shape.
 fn by_position<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     match x.dims()[2] {
         1 => x,

@@ -13,10 +13,7 @@ pub(crate) fn run<P: Platform>(options: &Inspect, context: &Context<P>) -> Resul
     let loaded = open(&options.model, context)?;
     let directory = &loaded.directory;
     let parameters = directory.model.parameters();
-    let n_parameters: usize = parameters
-        .iter()
-        .map(|p| p.shape.iter().product::<usize>())
-        .sum();
+    let n_parameters = loaded.n_parameters();
     let (architecture, dialect) = (directory.config.architecture(), directory.dialect.name());
     let tokenizer = directory
         .tokenizer

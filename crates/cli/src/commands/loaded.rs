@@ -191,6 +191,13 @@ impl<B: Backend> Loaded<B> {
         Ok((model, start))
     }
 
+    /// How many numbers the model's parameters are.
+    pub(crate) fn n_parameters(&self) -> usize {
+        let parameters = self.directory.model.parameters();
+        let sizes = parameters.iter().map(|p| p.shape.iter().product::<usize>());
+        sizes.sum()
+    }
+
     /// How the model wants its sound.
     pub(crate) fn features(&self, n_mels: usize) -> FilterbankConfig {
         let default = || FilterbankConfig::with_mels(n_mels);

@@ -55,10 +55,7 @@ pub(crate) fn run<P: Platform>(
     let limit = bytes_per_s::<Inference<P>>(&context.device);
     let share = bytes as f64 / a_step.max(1e-9) / limit;
 
-    let n_parameters: usize = parameters
-        .iter()
-        .map(|p| p.shape.iter().product::<usize>())
-        .sum();
+    let n_parameters = loaded.n_parameters();
     let result = json!({
         "backend": P::NAME,
         "device": context.device_name,

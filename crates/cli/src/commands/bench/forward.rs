@@ -54,10 +54,7 @@ pub(crate) fn run<P: Platform>(
     let limit = flops_per_s::<Inference<P>>(&context.device);
     let share = flops as f64 / a_step / limit;
     let peak = peak_megabytes();
-    let n_parameters: usize = parameters
-        .iter()
-        .map(|p| p.shape.iter().product::<usize>())
-        .sum();
+    let n_parameters = loaded.n_parameters();
     let result = json!({
         "backend": P::NAME,
         "device": context.device_name,
