@@ -39,5 +39,7 @@ impl Platform for OnTch {
 }
 
 fn main() -> ExitCode {
+    // As `inference_mode.cpp` left it.
+    debug_assert!(tch::Tensor::from(0.0).is_inference());
     hearth_cli::main::<OnTch>()
 }
