@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use hearth_model::{
     Bert, BertConfig, ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt,
     GptConfig, RnnConfig, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig, SpeechToText,
-    SpeechToTextConfig, StackConfig, Transformer, TransformerConfig, Vit, VitConfig, materialise,
+    SpeechToTextConfig, StackConfig, StackSize, Transformer, TransformerConfig, Vit, VitConfig, materialise,
 };
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,31 @@ impl ModelConfig {
         match self {
             Self::Vit(config) => Some(1 + config.patches.n_patches()),
             _ => self.embedding().map(|embedding| embedding.max_positions),
+        }
+    }
+
+    /// Width, heads and layers; of two stacks those of the one that writes, and no heads where there is no attention in
+    /// layers.
+    pub fn size(&self) -> StackSize {
+        let of_stack = |stack: &StackConfig| StackSize {
+            d_model: stack.d_model,
+            n_heads: stack.n_heads,
+            n_layers: stack.n_layers,
+        };
+        let of_rnn = |d_model, rnn: &RnnConfig| StackSize {
+            d_model,
+            n_heads: 0,
+            n_layers: rnn.n_layers,
+        };
+        match self {
+            Self::Gpt(config) => of_stack(&config.decoder),
+            Self::Transformer(config) => of_stack(&config.decoder),
+            Self::EncoderDecoder(config) => of_stack(&config.decoder),
+            Self::SpeechToText(config) => of_stack(&config.decoder),
+            Self::Bert(config) => of_stack(&config.encoder),
+            Self::Vit(config) => of_stack(&config.encoder),
+            Self::RnnLm(config) => of_rnn(config.embedding.d_model, &config.rnn),
+            Self::RnnSeq2Seq(config) => of_rnn(config.embedding.d_model, &config.decoder),
         }
     }
 

@@ -219,9 +219,7 @@ impl Parts {
             let config_file = ConfigFile::read(&path)?;
             (path, config_file, None)
         };
-        let (dialect, config, special) = Dialect::read(&config_file)?;
-        limits::check(&config, &config_path)?;
-        check(&config, &special, &config_path)?;
+        let (dialect, config, special) = read_checked(&config_file, &config_path)?;
         let beside = config_path.parent().unwrap_or(dir);
         let tokenizers = Tokenizers::read(beside, &config_path, &config_file, &config)?;
         let features = features::read(beside, &config)?;
@@ -281,6 +279,26 @@ impl Parts {
         }
         Ok(found)
     }
+}
+
+/// The config of a model directory; its weights are not looked at.
+///
+/// # Errors
+/// There is no such file, it is damaged, or it asks for what hearth does not do.
+pub fn read_config(dir: &Path) -> Result<ModelConfig, HubError> {
+    let path = dir.join(CONFIG);
+    let (_, config, _) = read_checked(&ConfigFile::read(&path)?, &path)?;
+    Ok(config)
+}
+
+fn read_checked(
+    file: &ConfigFile,
+    path: &Path,
+) -> Result<(Dialect, ModelConfig, SpecialTokens), HubError> {
+    let (dialect, config, special) = Dialect::read(file)?;
+    limits::check(&config, path)?;
+    check(&config, &special, path)?;
+    Ok((dialect, config, special))
 }
 
 fn n_numbers<B: Backend>(model: &Model<B>) -> u64 {

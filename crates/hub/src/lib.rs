@@ -62,7 +62,7 @@ pub use atomic::replace_directory;
 pub use config::{Model, ModelConfig};
 pub use cost::{Cost, TokenCost};
 pub use dialects::Dialect;
-pub use directory::ModelDirectory;
+pub use directory::{ModelDirectory, read_config};
 pub use error::HubError;
 pub use parameters::{ModulePath, Parameter, parameters};
 pub use special::SpecialTokens;

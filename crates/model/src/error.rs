@@ -19,6 +19,14 @@ pub enum ConfigError {
         /// The name of the field.
         field: &'static str,
     },
+    /// More tokens than a model has vectors for.
+    #[error("the vocabulary is {found}, and {needed} tokens are needed")]
+    Vocab {
+        /// Tokens of the model.
+        found: usize,
+        /// Tokens of the data.
+        needed: usize,
+    },
     /// A probability outside `[0, 1)`.
     #[error("{field} is {value}, expected a rate of at least 0 and below 1")]
     Rate {

@@ -2,12 +2,11 @@
 
 use crate::error::TrainError;
 use crate::event::{Event, Outcome};
-use crate::objective::{Inner, Package};
+use crate::objective::{Inner, Package, Trainable};
 use crate::objectives::{Classification, MaskedModelling};
 use crate::recipe::{DataShape, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::run::{first_model, prepare, split_text, tokenizer_path, train_bpe};
 use crate::trainer::{Card, Place, Trainer};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
     BatchError, ClassBatches, ImageClasses, MaskTokens, MaskedWindows, TextClasses, WindowShape,
@@ -61,7 +60,7 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
         .model
         .config(tokenizer.vocab())
         .map_err(RecipeError::from)?;
-    let Model::Bert(model) = first_model::<B>(recipe, &config, device) else {
+    let Model::Bert(model) = first_model::<B>(recipe, &config, device)? else {
         unreachable!("a recipe for bert makes a bert");
     };
     prepare(place, recipe)?;
@@ -144,7 +143,7 @@ pub(crate) fn text_classification<B: AutodiffBackend>(
         ..DataShape::from(tokenizer.vocab())
     };
     let config = recipe.model.config(shape).map_err(RecipeError::from)?;
-    let Model::Bert(model) = first_model::<B>(recipe, &config, device) else {
+    let Model::Bert(model) = first_model::<B>(recipe, &config, device)? else {
         unreachable!("a recipe for bert-classifier makes a bert");
     };
     let card = Card {
@@ -234,7 +233,7 @@ pub(crate) fn image_classification<B: AutodiffBackend>(
         ..DataShape::default()
     };
     let config = recipe.model.config(data).map_err(RecipeError::from)?;
-    let Model::Vit(model) = first_model::<B>(recipe, &config, device) else {
+    let Model::Vit(model) = first_model::<B>(recipe, &config, device)? else {
         unreachable!("a recipe for vit makes a vit");
     };
     let card = Card {
@@ -265,7 +264,7 @@ fn classify<B: AutodiffBackend, M, D>(
 ) -> Result<Outcome, TrainError>
 where
     D: ClassBatches,
-    M: AutodiffModule<B> + Classifier<B, Input = D::Input<B>>,
+    M: Trainable<B> + Classifier<B, Input = D::Input<B>>,
     Inner<B, M>: Classifier<B::InnerBackend, Input = D::Input<B::InnerBackend>>,
 {
     prepare(place, recipe)?;

@@ -11,6 +11,8 @@ pub enum Event {
     Started {
         /// Parameters of the model.
         n_parameters: usize,
+        /// How many numbers are trained: fewer where parameters are frozen or adapted.
+        n_trained: usize,
         /// What the data is, for people.
         data: String,
         /// The run's folder.

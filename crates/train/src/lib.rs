@@ -10,9 +10,11 @@ mod error;
 mod event;
 mod fingerprint;
 mod flat;
+mod freezing;
 mod gradients;
 mod group;
 mod metrics;
+mod names;
 mod objective;
 mod objectives;
 mod optimizer;
@@ -23,6 +25,7 @@ mod run;
 mod schedule;
 mod speech;
 mod timing;
+mod trained;
 mod trainer;
 mod update;
 
@@ -31,7 +34,7 @@ pub use error::TrainError;
 pub use event::{Event, Outcome, Progress, Request};
 pub use group::{Alone, Group, GroupError, Streams};
 pub use metrics::{Metric, Split, read_metrics};
-pub use objective::{Evaluation, Objective, Package};
+pub use objective::{Evaluation, Objective, Package, Trainable};
 pub use objectives::{
     Classification, LanguageModelling, MaskedModelling, PairLoss, SpeechRecognition, SpeechWeights,
     Translation,
@@ -40,8 +43,8 @@ pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, DataShape, EmbeddedCorpus, ModelRecipe, OptimizerKind, PositionKind,
-    Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
+    Architecture, DataRecipe, DataShape, EmbeddedCorpus, LoraRecipe, ModelRecipe, OptimizerKind,
+    PositionKind, Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
 pub use run::{Resume, RunOptions, run, run_with};
 pub use schedule::Schedule;

@@ -1,6 +1,6 @@
 //! What is minimised: the only view that the trainer has of an architecture and its data.
 
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, ModuleDisplay};
 use burn::tensor::TensorData;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::Share;
@@ -10,7 +10,7 @@ use hearth_model::TokenLoss;
 /// A loss over batches of one kind, for one kind of model.
 pub trait Objective<B: AutodiffBackend> {
     /// What is trained.
-    type Model: AutodiffModule<B>;
+    type Model: Trainable<B>;
     /// What a step trains on.
     type Batch;
 
@@ -32,6 +32,17 @@ pub trait Objective<B: AutodiffBackend> {
 
     /// The model as what can be saved.
     fn package(&self, model: Inner<B, Self::Model>) -> Model<B::InnerBackend>;
+}
+
+/// A module with weights to train.
+pub trait Trainable<B: AutodiffBackend>:
+    AutodiffModule<B, InnerModule: ModuleDisplay> + ModuleDisplay
+{
+}
+
+impl<B: AutodiffBackend, M> Trainable<B> for M where
+    M: AutodiffModule<B, InnerModule: ModuleDisplay> + ModuleDisplay
+{
 }
 
 /// A model without gradients.

@@ -2,12 +2,11 @@
 
 use crate::error::TrainError;
 use crate::event::{Event, Outcome};
-use crate::objective::{Inner, Package};
+use crate::objective::{Inner, Package, Trainable};
 use crate::objectives::{PairLoss, Translation};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe};
 use crate::run::{first_model, prepare, tokenizer_path, train_bpe};
 use crate::trainer::{Card, Place, Trainer};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor};
 use hearth_batch::{BatchError, BatchSize, PairBatches, PairIds, PairTokens};
@@ -95,7 +94,7 @@ pub(crate) fn run<B: AutodiffBackend>(
         .config(tokenizer.vocab())
         .map_err(RecipeError::from)?;
     prepare(place, recipe)?;
-    let model = first_model::<B>(recipe, &config, device);
+    let model = first_model::<B>(recipe, &config, device)?;
     let card = Card {
         tokenizer: Some(tokenizer),
         ..Card::new(config, special)
@@ -136,7 +135,7 @@ fn train_on_pairs<B: AutodiffBackend, M>(
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError>
 where
-    M: AutodiffModule<B> + Conditional<B, Source = Tensor<B, 2, Int>>,
+    M: Trainable<B> + Conditional<B, Source = Tensor<B, 2, Int>>,
     Inner<B, M>: Conditional<B::InnerBackend, Source = Tensor<B::InnerBackend, 2, Int>>,
 {
     let (seed, choices) = (recipe.train.seed, pair_loss(&recipe.train));

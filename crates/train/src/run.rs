@@ -1,19 +1,19 @@
 //! From a recipe to a trained model in a folder.
 
-use crate::checkpoint::{Checkpoint, Checkpoints, RECIPE, check_recipe};
+use crate::checkpoint::{Checkpoint, Checkpoints, RECIPE, adopt, check_recipe};
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
+use crate::freezing::freeze;
 use crate::group::{Alone, Group};
-use crate::objective::{Inner, Package};
+use crate::objective::{Inner, Package, Trainable};
 use crate::objectives::LanguageModelling;
 use crate::recipe::{Architecture, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::trainer::{Card, Place, Trainer};
 use crate::{encoders, pairs, speech};
-use burn::module::AutodiffModule;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{Stream, TextWindows, WindowShape, derive_seed};
 use hearth_data::{BpeOptions, SpecialScheme, TextCorpus, Tokenizer, cicero};
-use hearth_hub::{Model, ModelConfig, SpecialTokens};
+use hearth_hub::{Model, ModelConfig, ModelDirectory, SpecialTokens};
 use hearth_model::LanguageModel;
 use std::path::{Path, PathBuf};
 
@@ -207,7 +207,7 @@ fn language_modelling<B: AutodiffBackend>(
         ..SpecialTokens::default()
     };
     prepare(place, recipe)?;
-    let model = first_model::<B>(recipe, &config, device);
+    let model = first_model::<B>(recipe, &config, device)?;
     let card = Card {
         tokenizer: Some(tokenizer),
         ..Card::new(config, special)
@@ -248,7 +248,7 @@ fn train_on_text<B: AutodiffBackend, M>(
     observer: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError>
 where
-    M: AutodiffModule<B> + LanguageModel<B>,
+    M: Trainable<B> + LanguageModel<B>,
     Inner<B, M>: LanguageModel<B::InnerBackend>,
 {
     let trainer = Trainer {
@@ -290,14 +290,19 @@ pub(crate) fn tokenizer_path(recipe: &Recipe) -> &Path {
         .unwrap_or(Path::new("tokenizer.json"))
 }
 
-/// One seed, one first model.
+/// One seed, one first model; or that of a directory, with what it lacks drawn anew. What the recipe freezes wants no gradient.
 pub(crate) fn first_model<B: AutodiffBackend>(
     recipe: &Recipe,
     config: &ModelConfig,
     device: &B::Device,
-) -> Model<B> {
+) -> Result<Model<B>, TrainError> {
     B::seed(device, derive_seed(recipe.train.seed, Stream::Weights, 0));
-    config.init(device)
+    let model = config.init(device);
+    let model = match &recipe.model.from {
+        Some(folder) => adopt(model, &ModelDirectory::load(folder, device)?.model),
+        None => model,
+    };
+    Ok(freeze(model, recipe)?)
 }
 
 /// Makes the run's folder and writes down what is run.

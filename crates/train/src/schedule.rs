@@ -11,6 +11,8 @@ pub struct Schedule {
     min: f64,
     warmup_steps: u64,
     steps: u64,
+    factor: f64,
+    n_reductions: u32,
 }
 
 impl Schedule {
@@ -22,6 +24,17 @@ impl Schedule {
             min: recipe.min_lr(),
             warmup_steps: recipe.warmup_steps,
             steps: recipe.steps,
+            factor: recipe.plateau_factor,
+            n_reductions: 0,
+        }
+    }
+
+    /// The same behind so many plateaus.
+    #[must_use]
+    pub fn reduced(self, n_reductions: u32) -> Self {
+        Self {
+            n_reductions,
+            ..self
         }
     }
 
@@ -35,6 +48,10 @@ impl Schedule {
         }
         match self.kind {
             ScheduleKind::Constant | ScheduleKind::OneCycle => self.peak,
+            ScheduleKind::Plateau => {
+                let reduced = self.peak * self.factor.powf(f64::from(self.n_reductions));
+                reduced.max(self.min.min(self.peak))
+            }
             ScheduleKind::Cosine => half_a_cosine(self.peak, self.min, self.share(step)),
             ScheduleKind::Linear => self.peak + self.share(step) * (self.min - self.peak),
             // Vaswani et al. 2017, §5.3, by its peak rather than by the width of the model.
@@ -81,6 +98,8 @@ mod tests {
             min: 1e-4,
             warmup_steps: 10,
             steps: 110,
+            factor: 0.5,
+            n_reductions: 0,
         }
     }
 
@@ -135,6 +154,16 @@ mod tests {
             (500, 1e-4),
         ] {
             assert!((schedule.lr(step) - expected).abs() < 1e-12, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_plateau_halves_down_to_the_minimum() {
+        let schedule = schedule(ScheduleKind::Plateau);
+        for (n_reductions, expected) in [(0, 1e-3), (1, 5e-4), (3, 1.25e-4), (4, 1e-4), (99, 1e-4)]
+        {
+            let found = schedule.reduced(n_reductions).lr(50);
+            assert!((found - expected).abs() < 1e-12, "{n_reductions}");
         }
     }
 

@@ -96,7 +96,7 @@ pub(crate) fn run<B: AutodiffBackend>(
             &format!("; {n_long} recordings longer than the model's positions are left out");
     }
     let config = config(recipe, tokenizer.vocab(), tokens.pad)?;
-    let Model::SpeechToText(model) = first_model::<B>(recipe, &config, device) else {
+    let Model::SpeechToText(model) = first_model::<B>(recipe, &config, device)? else {
         unreachable!("a speech-to-text recipe makes a speech-to-text model");
     };
     prepare(place, recipe)?;

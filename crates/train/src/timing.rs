@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::group::Group;
-use crate::objective::{Objective, Package};
+use crate::objective::{Objective, Package, Trainable};
 use crate::objectives::{
     Classification, LanguageModelling, MaskedModelling, SpeechRecognition, SpeechWeights,
     Translation,
@@ -10,8 +10,9 @@ use crate::objectives::{
 use crate::pairs::{pair_loss, pairs_a_batch};
 use crate::recipe::{DataShape, Recipe, RecipeError, TokenizerKind};
 use crate::run::first_model;
+use crate::trained::Trained;
 use crate::update::Updater;
-use burn::module::{AutodiffModule, Module};
+use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
     BatchSize, ClassBatches, ImageClasses, MaskTokens, MaskedWindows, PairBatches, PairIds,
@@ -103,7 +104,7 @@ pub fn time_steps<B: AutodiffBackend>(
         let ids = random.draw(1 + 64 * shape.seq);
         TextWindows::new(ids, shape).map_err(random_error)
     };
-    match first_model::<B>(recipe, &config, device) {
+    match first_model::<B>(recipe, &config, device)? {
         Model::Gpt(model) => {
             let objective = on_text(recipe, windows()?, Model::Gpt, device);
             time(objective, model, recipe, count, (group, device), observer)
@@ -195,7 +196,7 @@ pub fn time_steps<B: AutodiffBackend>(
 }
 
 /// Next-token prediction on a text that is its own validation.
-fn on_text<B: AutodiffBackend, M: AutodiffModule<B>>(
+fn on_text<B: AutodiffBackend, M: Trainable<B>>(
     recipe: &Recipe,
     windows: TextWindows,
     package: Package<B, M>,
@@ -213,7 +214,7 @@ fn on_text<B: AutodiffBackend, M: AutodiffModule<B>>(
 }
 
 /// Classes of what is its own validation.
-fn classification<B: AutodiffBackend, M: AutodiffModule<B>, D: ClassBatches + Clone>(
+fn classification<B: AutodiffBackend, M: Trainable<B>, D: ClassBatches + Clone>(
     recipe: &Recipe,
     data: D,
     package: Package<B, M>,
@@ -225,7 +226,7 @@ fn classification<B: AutodiffBackend, M: AutodiffModule<B>, D: ClassBatches + Cl
 }
 
 /// Next-token prediction on pairs that are their own validation.
-fn on_pairs<B: AutodiffBackend, M: AutodiffModule<B>>(
+fn on_pairs<B: AutodiffBackend, M: Trainable<B>>(
     recipe: &Recipe,
     random: &mut RandomTokens,
     package: Package<B, M>,
@@ -287,15 +288,16 @@ impl RandomTokens {
 
 fn time<B: AutodiffBackend, O: Objective<B>>(
     mut objective: O,
-    mut model: O::Model,
+    model: O::Model,
     recipe: &Recipe,
     (n_warm_up, steps): (u64, u64),
     (group, device): (&dyn Group, &B::Device),
     observer: &mut dyn FnMut(u64),
 ) -> Result<Timing, TrainError> {
     let mut updater = Updater::new(&recipe.train);
+    let mut trained = Trained::new(model, recipe, device)?;
     let mut timing = Timing {
-        n_parameters: model.num_params(),
+        n_parameters: trained.model.num_params(),
         steps: Vec::with_capacity(steps as usize),
         n_tokens: 0,
         loss: f64::NAN,
@@ -303,7 +305,7 @@ fn time<B: AutodiffBackend, O: Objective<B>>(
     for step in 0..n_warm_up + steps {
         let began = Instant::now();
         let update;
-        (model, update) = updater.update(&mut objective, model, step, group, device)?;
+        (trained, update) = updater.update(&mut objective, trained, step, group, device)?;
         if update.is_skipped() {
             return Err(TrainError::NotFinite {
                 step,

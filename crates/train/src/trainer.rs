@@ -9,16 +9,16 @@ mod tests;
 pub(crate) use card::Card;
 
 use crate::checkpoint::{
-    Checkpoint, Checkpoints, OPTIMIZER, RECIPE, TrainerState, check_data, sum_of_weights,
-    with_weights,
+    ADAPTERS, Checkpoint, Checkpoints, OPTIMIZER, RECIPE, TrainerState, check_data, sum_of_weights,
 };
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
 use crate::group::{Group, GroupError, agree};
 use crate::metrics::MetricsWriter;
-use crate::objective::{Evaluation, Objective};
+use crate::objective::{Evaluation, Inner, Objective};
 use crate::plot::plot_losses;
 use crate::recipe::{Recipe, RecipeError};
+use crate::trained::{Trained, n_trained};
 use crate::update::{Update, Updater};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::TensorData;
@@ -58,6 +58,9 @@ impl Place<'_> {
     }
 }
 
+/// What a run begins with.
+type Begun<B, M> = (Trained<B, M>, Standing, MetricsWriter);
+
 /// A run: an objective, what it is saved as, and where.
 pub(crate) struct Trainer<'a, B: AutodiffBackend, O: Objective<B>> {
     pub(crate) objective: O,
@@ -78,16 +81,19 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         data: String,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<Outcome, TrainError> {
+        let trained = Trained::<B, _>::new(model, self.recipe, self.device)?;
         observer(&Event::Started {
-            n_parameters: model.num_params(),
+            n_parameters: trained.model.num_params(),
+            n_trained: n_trained::<B, _>(&trained),
             data,
             folder: self.place.folder.to_owned(),
         });
         let recipe = &self.recipe.train;
         let fingerprint = self.objective.fingerprint();
         let mut updater = Updater::new(recipe);
-        let (mut model, mut now, mut metrics) = self.begin(model, &mut updater, &fingerprint)?;
-        self.agree(&model, now.step, &fingerprint)?;
+        let (mut trained, mut now, mut metrics) =
+            self.begin(trained, &mut updater, &fingerprint)?;
+        self.agree(&trained, now.step, &fingerprint)?;
         if let Some(Checkpoint { path, state }) = self.place.from {
             let (step, checkpoint) = (state.step, path.clone());
             observer(&Event::Resumed { step, checkpoint });
@@ -96,8 +102,9 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             let step = now.step;
             let group = self.place.group;
             let update;
-            (model, update) =
-                updater.update(&mut self.objective, model, step, group, self.device)?;
+            updater.schedule = updater.schedule.reduced(now.plateau.n_reductions);
+            (trained, update) =
+                updater.update(&mut self.objective, trained, step, group, self.device)?;
             now.count(&update);
             if update.is_skipped() {
                 self.skipped(&now, &update, observer)?;
@@ -116,12 +123,13 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             }
             now.clock.pause();
             if validate {
-                self.validate(&model, &mut now, &update, &mut metrics, observer)?;
+                let model = updater.model(&trained);
+                self.validate(model, &mut now, &update, &mut metrics, observer)?;
             }
             let is_over = now.is_over(recipe);
             let request = self.place.request(now.step)?;
             if save || is_over || request != Request::Continue {
-                if sum_of_weights::<B, _>(&model).is_nan() {
+                if sum_of_weights::<B, _>(&trained).is_nan() {
                     return Err(self.not_finite(now.step, &update));
                 }
                 let state = now.state(
@@ -131,7 +139,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
                     metrics.sync()?,
                 );
                 if self.place.writes() {
-                    let checkpoint = self.save_checkpoint(&state, &model, &updater)?;
+                    let checkpoint = self.save_checkpoint(&state, &trained, &updater)?;
                     let step = now.step;
                     observer(&Event::Saved { step, checkpoint });
                 }
@@ -142,17 +150,23 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             now.clock.resume();
         }
         if self.place.writes() {
-            let directory = self.card.directory(self.objective.package(model.valid()));
+            let model = self.objective.package(updater.model(&trained));
+            let directory = self.card.directory(model);
             directory.save(&self.place.folder.join("last"))?;
         }
         Ok(self.outcome(&now))
     }
 
     /// Refuses to train with processes that begin elsewhere.
-    fn agree(&self, model: &O::Model, step: u64, fingerprint: &str) -> Result<(), TrainError> {
+    fn agree(
+        &self,
+        trained: &Trained<B, O::Model>,
+        step: u64,
+        fingerprint: &str,
+    ) -> Result<(), TrainError> {
         // Of a hash 36 bits, of numbers their sum: what differs by accident differs there.
         let data = u64::from_str_radix(&fingerprint[..9], 16).unwrap_or(0);
-        let weights = sum_of_weights::<B, _>(model).to_bits() & ((1 << 40) - 1);
+        let weights = sum_of_weights::<B, _>(trained).to_bits() & ((1 << 40) - 1);
         let numbers = [("step", step), ("data", data), ("first model", weights)];
         Ok(agree(self.place.group, &numbers)?)
     }
@@ -160,17 +174,17 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     /// The model, where the run stands, and its metrics: at the beginning, or as a checkpoint has them.
     fn begin(
         &self,
-        model: O::Model,
+        trained: Trained<B, O::Model>,
         updater: &mut Updater<O::Model, B>,
         fingerprint: &str,
-    ) -> Result<(O::Model, Standing, MetricsWriter), TrainError> {
+    ) -> Result<Begun<B, O::Model>, TrainError> {
         let metrics = self.place.folder.join("metrics.jsonl");
         let Some(checkpoint) = self.place.from else {
             let metrics = match self.place.writes() {
                 true => MetricsWriter::create(metrics)?,
                 false => MetricsWriter::silent(),
             };
-            return Ok((model, Standing::at_the_beginning(), metrics));
+            return Ok((trained, Standing::at_the_beginning(), metrics));
         };
         check_data(checkpoint, fingerprint)?;
         let (path, state) = (&checkpoint.path, &checkpoint.state);
@@ -179,20 +193,24 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             source: Box::new(error),
         };
         let saved = ModelDirectory::<B::InnerBackend>::load(path, self.device).map_err(foreign)?;
-        if parameters::<B, _>(&model) != saved.model.parameters() {
+        if parameters::<B, _>(&trained.model) != saved.model.parameters() {
             // By the same recipe: so it is another vocabulary, or other classes.
             return Err(RecipeError::OtherData { path: path.clone() }.into());
         }
-        let model = with_weights::<B, _>(model, &saved.model);
+        let trained = trained.resumed(&saved.model, &path.join(ADAPTERS));
+        let Some(trained) = trained.map_err(foreign)? else {
+            // The model that is adapted is not the one that it was.
+            return Err(RecipeError::OtherData { path: path.clone() }.into());
+        };
         updater
             .optimizer
-            .read(&model, state.n_updates, &path.join(OPTIMIZER))
+            .read(&trained, state.n_updates, &path.join(OPTIMIZER))
             .map_err(foreign)?;
         let metrics = match self.place.writes() {
             true => MetricsWriter::resume(metrics, state.metrics_bytes)?,
             false => MetricsWriter::silent(),
         };
-        Ok((model, Standing::at(state), metrics))
+        Ok((trained, Standing::at(state), metrics))
     }
 
     /// An update was skipped: tells of it, and ends the run where it is one too many.
@@ -233,13 +251,12 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
 
     fn validate(
         &self,
-        model: &O::Model,
+        model: Inner<B, O::Model>,
         now: &mut Standing,
         update: &Update,
         metrics: &mut MetricsWriter,
         observer: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
-        let model = model.valid();
         let group = self.place.group;
         let own = self.objective.validate(&model, group.share());
         let mut sums = [own.nll, own.n_tokens as f64];
@@ -252,7 +269,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             let loss = evaluation.loss();
             return Err(self.not_finite(now.step, &Update { loss, ..*update }));
         }
-        let (line, best) = now.validated(evaluation);
+        let (line, best) = now.validated(evaluation, &self.recipe.train);
         metrics.write(&line)?;
         let folder = self.place.folder;
         if best && self.place.writes() {
@@ -273,17 +290,19 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     fn save_checkpoint(
         &self,
         state: &TrainerState,
-        model: &O::Model,
+        trained: &Trained<B, O::Model>,
         updater: &Updater<O::Model, B>,
     ) -> Result<PathBuf, TrainError> {
         let optimizer = &updater.optimizer;
-        let n_numbers = model.num_params() * (1 + optimizer.n_slots());
-        let directory = self.card.directory(self.objective.package(model.valid()));
+        let n_numbers = trained.num_params() * (1 + optimizer.n_slots());
+        let model = self.objective.package(trained.adapted().valid());
+        let directory = self.card.directory(model);
         let keep = self.recipe.train.keep_checkpoints;
         let checkpoints = Checkpoints::of(self.place.folder);
         checkpoints.save(state, keep, 4 * n_numbers as u64, |folder| {
             directory.write(folder)?;
-            optimizer.write(model, &folder.join(OPTIMIZER))?;
+            optimizer.write(trained, &folder.join(OPTIMIZER))?;
+            trained.write_adapters(&folder.join(ADAPTERS))?;
             let recipe = folder.join(RECIPE);
             std::fs::write(&recipe, self.recipe.to_toml())
                 .map_err(TrainError::file("write", &recipe))

@@ -3,10 +3,11 @@
 use crate::flat::Flat;
 use crate::gradients::added;
 use crate::group::{Group, GroupError};
-use crate::objective::Objective;
+use crate::objective::{Objective, Trainable};
 use crate::optimizer::ParameterOptimizer;
 use crate::recipe::TrainRecipe;
 use crate::schedule::Schedule;
+use crate::trained::Trained;
 use burn::module::AutodiffModule;
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
@@ -14,9 +15,9 @@ use burn::tensor::{ElementConversion, Tensor};
 use hearth_batch::{Share, Stream, derive_seed};
 
 /// Makes updates by a recipe.
-pub(crate) struct Updater<M: AutodiffModule<B>, B: AutodiffBackend> {
-    pub(crate) optimizer: ParameterOptimizer<M, B>,
-    schedule: Schedule,
+pub(crate) struct Updater<M: Trainable<B>, B: AutodiffBackend> {
+    pub(crate) optimizer: ParameterOptimizer<Trained<B, M>, B>,
+    pub(crate) schedule: Schedule,
     seed: u64,
     /// Batches of a step.
     accumulate: u64,
@@ -40,7 +41,7 @@ impl Update {
     }
 }
 
-impl<M: AutodiffModule<B>, B: AutodiffBackend> Updater<M, B> {
+impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
     pub(crate) fn new(recipe: &TrainRecipe) -> Self {
         Self {
             optimizer: ParameterOptimizer::new(recipe),
@@ -61,16 +62,16 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Updater<M, B> {
     pub(crate) fn update<O: Objective<B, Model = M>>(
         &mut self,
         objective: &mut O,
-        model: M,
+        trained: Trained<B, M>,
         step: u64,
         group: &dyn Group,
         device: &B::Device,
-    ) -> Result<(M, Update), GroupError> {
+    ) -> Result<(Trained<B, M>, Update), GroupError> {
         let lr = self.schedule.lr(step);
-        let own = self.gradients(objective, &model, step, group.share(), device);
-        let all = own.over_all(&model, group)?;
+        let own = self.gradients(objective, &trained, step, group.share(), device);
+        let all = own.over_all(&trained, group)?;
         let scale = 1.0 / all.n_units.max(1.0);
-        let gradients = self.optimizer.clip(&model, all.gradients, scale);
+        let gradients = self.optimizer.clip(&trained, all.gradients, scale);
         let update = Update {
             loss: scale * all.loss,
             n_tokens: all.n_tokens,
@@ -78,16 +79,21 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Updater<M, B> {
             lr,
         };
         if update.is_skipped() {
-            return Ok((model, update));
+            return Ok((trained, update));
         }
-        Ok((self.optimizer.update(lr, model, gradients), update))
+        Ok((self.optimizer.update(lr, trained, gradients), update))
+    }
+
+    /// What is validated and saved of what is trained.
+    pub(crate) fn model(&self, trained: &Trained<B, M>) -> M::InnerModule {
+        self.optimizer.averaged(trained.clone()).adapted().valid()
     }
 
     /// The gradients of a share of a step.
     fn gradients<O: Objective<B, Model = M>>(
         &self,
         objective: &mut O,
-        model: &M,
+        trained: &Trained<B, M>,
         step: u64,
         share: Share,
         device: &B::Device,
@@ -103,16 +109,16 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> Updater<M, B> {
             let Some(batch) = objective.batch(number, share) else {
                 continue;
             };
-            let loss = objective.loss(model, batch);
+            let loss = objective.loss(&trained.adapted(), batch);
             if gradients.is_none() {
                 unit = loss.n_tokens.max(1);
             }
             n_tokens += loss.n_tokens;
             // Over one number of tokens for all of them, so that gradients can be added.
             let loss_in_units = loss.sum.div_scalar(unit as f64);
-            let more = GradientsParams::from_grads(loss_in_units.backward(), model);
+            let more = GradientsParams::from_grads(loss_in_units.backward(), trained);
             gradients = Some(match gradients {
-                Some(before) => added::<B, M>(before, more, model),
+                Some(before) => added::<B, _>(before, more, trained),
                 None => more,
             });
             let loss = loss_in_units.inner();

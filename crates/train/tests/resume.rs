@@ -76,6 +76,15 @@ const LSTM: &str = "
     optimizer = 'rmsprop'
 ";
 
+/// Adapters and their running mean, two batches a step, and a learning rate that validations change.
+const ADAPTED: &str = "
+    model = { architecture = 'gpt', d_model = 16, n_heads = 2, n_layers = 1, max_positions = 8, dropout = 0.1 }
+    data = { embedded = 'cicero' }
+    tokenizer = { kind = 'characters' }
+    train = { batch_size = 2, accumulate = 2, ema = 0.9, schedule = 'plateau', plateau_patience = 1, lr = 1e-9 }
+    lora = { rank = 2 }
+";
+
 fn recipe(text: &str, set: &[&str]) -> Recipe {
     let common = [
         &format!("train.steps={STEPS}"),
@@ -216,6 +225,7 @@ on_both_backends! {
     a_gpt_goes_on: GPT,
     a_transformer_goes_on: PAIRS,
     an_lstm_goes_on: LSTM,
+    an_adapted_gpt_goes_on: ADAPTED,
 }
 
 #[test]

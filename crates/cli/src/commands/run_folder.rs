@@ -81,11 +81,15 @@ impl Follower {
         match event {
             Event::Started {
                 n_parameters,
+                n_trained,
                 data,
                 folder,
             } => {
-                self.console
-                    .say(format!("{} parameters; {data}", thousands(*n_parameters)));
+                let n = thousands(*n_parameters);
+                self.console.say(match n_trained == n_parameters {
+                    true => format!("{n} parameters; {data}"),
+                    false => format!("{n} parameters, {} trained; {data}", thousands(*n_trained)),
+                });
                 self.console.say(format!("writing to {}", folder.display()));
             }
             Event::Damaged { checkpoint, reason } => {

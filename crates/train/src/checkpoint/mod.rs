@@ -3,14 +3,15 @@
 //! `RUN/checkpoints/step-00001234` is a model directory with the optimiser's state, the trainer's and the recipe beside
 //! the weights, and a list of all files with their hashes. It is written whole or not at all.
 
+mod adapters;
 mod differences;
 mod manifest;
 mod state;
 mod weights;
 
 pub(crate) use differences::{check_data, check_recipe};
-pub(crate) use state::{FORMAT, SkippedState, TrainerState, WindowState};
-pub(crate) use weights::{sum_of_weights, with_weights};
+pub(crate) use state::{FORMAT, PlateauState, SkippedState, TrainerState, WindowState};
+pub(crate) use weights::{adopt, sum_of_weights};
 
 use crate::error::TrainError;
 use hearth_hub::{HubError, replace_directory};
@@ -20,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 /// The optimiser's file in a checkpoint.
 pub(crate) const OPTIMIZER: &str = "optimizer.safetensors";
+
+/// The file of a checkpoint's adapters, where there are any.
+pub(crate) const ADAPTERS: &str = "adapters.safetensors";
 
 /// The recipe's file in a checkpoint, and in a run's folder.
 pub(crate) const RECIPE: &str = "config.toml";

@@ -28,6 +28,8 @@ pub(crate) struct TrainerState {
     /// Since the last line of the metrics.
     pub(crate) window: WindowState,
     pub(crate) skipped: SkippedState,
+    #[serde(default)]
+    pub(crate) plateau: PlateauState,
     /// Target tokens trained on.
     pub(crate) n_tokens: usize,
     /// Since training began, over all parts of the run.
@@ -67,6 +69,16 @@ pub(crate) struct SkippedState {
     pub(crate) total: u64,
     /// Those that no other step came behind.
     pub(crate) in_a_row: u64,
+}
+
+/// What validations have done to the learning rate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PlateauState {
+    /// Validations since the best one, or since the last reduction.
+    pub(crate) waited: u64,
+    /// How often the learning rate was reduced.
+    pub(crate) n_reductions: u32,
 }
 
 impl From<Evaluation> for Measured {
@@ -156,6 +168,10 @@ pub(crate) mod tests {
             skipped: SkippedState {
                 total: 1,
                 in_a_row: 0,
+            },
+            plateau: PlateauState {
+                waited: 2,
+                n_reductions: 1,
             },
             n_tokens: 100,
             seconds: number,

@@ -2,8 +2,7 @@
 
 use super::epochs::Epochs;
 use crate::fingerprint;
-use crate::objective::{Evaluation, Inner, Objective, Package, own};
-use burn::module::AutodiffModule;
+use crate::objective::{Evaluation, Inner, Objective, Package, Trainable, own};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor, TensorData};
 use hearth_batch::{ClassBatch, ClassBatches, Share};
@@ -12,7 +11,7 @@ use hearth_model::{Classifier, TokenLoss};
 
 /// Naming the class of texts or of images. A label is what a token is elsewhere: the loss is a mean over labels.
 #[derive(Debug)]
-pub struct Classification<B: AutodiffBackend, M: AutodiffModule<B>, D> {
+pub struct Classification<B: AutodiffBackend, M: Trainable<B>, D> {
     training: D,
     validation: D,
     seed: u64,
@@ -22,7 +21,7 @@ pub struct Classification<B: AutodiffBackend, M: AutodiffModule<B>, D> {
     epochs: Epochs,
 }
 
-impl<B: AutodiffBackend, M: AutodiffModule<B>, D: ClassBatches> Classification<B, M, D> {
+impl<B: AutodiffBackend, M: Trainable<B>, D: ClassBatches> Classification<B, M, D> {
     /// What is trained and validated on, and as what the model is saved.
     ///
     /// - `label_smoothing`: see [`hearth_model::next_token_loss`]
@@ -59,7 +58,7 @@ fn loss<B: Backend, M: Classifier<B>>(
 impl<B: AutodiffBackend, M, D> Objective<B> for Classification<B, M, D>
 where
     D: ClassBatches,
-    M: AutodiffModule<B> + Classifier<B, Input = D::Input<B>>,
+    M: Trainable<B> + Classifier<B, Input = D::Input<B>>,
     Inner<B, M>: Classifier<B::InnerBackend, Input = D::Input<B::InnerBackend>>,
 {
     type Model = M;

@@ -1,8 +1,7 @@
 //! Next-token prediction on text, `-Σ log p(x_t | x_<t)`.
 
 use crate::fingerprint;
-use crate::objective::{Evaluation, Inner, Objective, Package, own};
-use burn::module::AutodiffModule;
+use crate::objective::{Evaluation, Inner, Objective, Package, Trainable, own};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, TensorData};
 use hearth_batch::{CausalBatch, Share, TextWindows};
@@ -11,7 +10,7 @@ use hearth_model::{LanguageModel, TokenLoss};
 
 /// Next-token prediction on windows of text.
 #[derive(Debug, Clone)]
-pub struct LanguageModelling<B: AutodiffBackend, M: AutodiffModule<B>> {
+pub struct LanguageModelling<B: AutodiffBackend, M: Trainable<B>> {
     /// What is trained on.
     pub training: TextWindows,
     /// What is validated on.
@@ -30,7 +29,7 @@ pub struct LanguageModelling<B: AutodiffBackend, M: AutodiffModule<B>> {
 
 impl<B: AutodiffBackend, M> Objective<B> for LanguageModelling<B, M>
 where
-    M: AutodiffModule<B> + LanguageModel<B>,
+    M: Trainable<B> + LanguageModel<B>,
     Inner<B, M>: LanguageModel<B::InnerBackend>,
 {
     type Model = M;

@@ -2,8 +2,7 @@
 
 use super::epochs::Epochs;
 use crate::fingerprint;
-use crate::objective::{Evaluation, Inner, Objective, Package, own};
-use burn::module::AutodiffModule;
+use crate::objective::{Evaluation, Inner, Objective, Package, Trainable, own};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, TensorData};
 use burn::tensor::{Int, Tensor};
@@ -13,7 +12,7 @@ use hearth_model::{Conditional, TokenLoss};
 
 /// Next-token prediction on sentence pairs.
 #[derive(Debug)]
-pub struct Translation<B: AutodiffBackend, M: AutodiffModule<B>> {
+pub struct Translation<B: AutodiffBackend, M: Trainable<B>> {
     training: PairBatches,
     validation: PairBatches,
     seed: u64,
@@ -32,7 +31,7 @@ pub struct PairLoss {
     pub scheduled_sampling: f64,
 }
 
-impl<B: AutodiffBackend, M: AutodiffModule<B>> Translation<B, M> {
+impl<B: AutodiffBackend, M: Trainable<B>> Translation<B, M> {
     /// What is trained and validated on, and as what the model is saved.
     pub fn new(
         training: PairBatches,
@@ -79,7 +78,7 @@ fn loss<B: Backend, M: Conditional<B, Source = Tensor<B, 2, Int>>>(
 
 impl<B: AutodiffBackend, M> Objective<B> for Translation<B, M>
 where
-    M: AutodiffModule<B> + Conditional<B, Source = Tensor<B, 2, Int>>,
+    M: Trainable<B> + Conditional<B, Source = Tensor<B, 2, Int>>,
     Inner<B, M>: Conditional<B::InnerBackend, Source = Tensor<B::InnerBackend, 2, Int>>,
 {
     type Model = M;

@@ -5,6 +5,8 @@
 
 mod ada_grad;
 mod adam;
+mod average;
+mod layers;
 mod rms_prop;
 mod rule;
 mod saved;
@@ -16,7 +18,9 @@ use burn::module::{AutodiffModule, ModuleMapper, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorPrimitive};
-use rule::{Moment, Rule};
+use hearth_hub::ModulePath;
+use layers::LayerRates;
+use rule::{Moment, Rule, running_mean};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
@@ -26,6 +30,9 @@ pub struct ParameterOptimizer<M: AutodiffModule<B>, B: AutodiffBackend> {
     rule: Rule,
     weight_decay: f64,
     clip_norm: f64,
+    layer_decay: f64,
+    /// The decay of the running mean of the weights; 0 for none.
+    ema: f64,
     n_updates: u64,
     slots: Slots<B::InnerBackend>,
     module: PhantomData<M>,
@@ -41,6 +48,8 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
             rule: Rule::new(recipe),
             weight_decay: recipe.weight_decay,
             clip_norm: recipe.clip_norm,
+            layer_decay: recipe.layer_decay,
+            ema: recipe.ema,
             n_updates: 0,
             slots: Slots::new(),
             module: PhantomData,
@@ -67,10 +76,14 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
     /// The model behind one more update.
     pub(crate) fn update(&mut self, lr: f64, model: M, gradients: Gradients) -> M {
         self.n_updates += 1;
+        let layers = LayerRates::of::<B, M>(self.layer_decay, &model);
         model.map(&mut Updating::<B> {
+            path: ModulePath::default(),
             rule: self.rule,
             lr,
+            layers,
             weight_decay: self.weight_decay,
+            ema: self.ema,
             n_updates: self.n_updates,
             slots: &mut self.slots,
             gradients,
@@ -80,31 +93,49 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
 
 /// One update, parameter by parameter.
 struct Updating<'a, B: AutodiffBackend> {
+    path: ModulePath,
     rule: Rule,
     lr: f64,
+    layers: LayerRates,
     weight_decay: f64,
+    ema: f64,
     n_updates: u64,
     slots: &'a mut Slots<B::InnerBackend>,
     gradients: Gradients,
 }
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Updating<'_, B> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let Some(gradient) = self.gradients.take::<B::InnerBackend, D>(param.id) else {
+        let gradient = self.gradients.take::<B::InnerBackend, D>(param.id);
+        let is_averaged = self.ema > 0.0 && param.is_require_grad();
+        if gradient.is_none() && !is_averaged {
             return param;
-        };
+        }
         let (id, weight, mapper) = param.consume();
         let wants_gradient = weight.is_require_grad();
-        let moment = Moment {
-            lr: self.lr,
-            weight_decay: if D >= 2 { self.weight_decay } else { 0.0 },
-            n_updates: self.n_updates,
-        };
-        let slots = match self.slots.remove(&id) {
+        let mut weight = weight.inner();
+        let mut slots = match self.slots.remove(&id) {
             Some(slots) => slots.into_iter().map(Tensor::from_primitive).collect(),
-            None => vec![gradient.zeros_like(); self.rule.slots().len()],
+            None => vec![weight.zeros_like(); self.rule.slots().len() + usize::from(is_averaged)],
         };
-        let (weight, slots) = self.rule.update(weight.inner(), gradient, slots, moment);
+        let average = if is_averaged { slots.pop() } else { None };
+        if let Some(gradient) = gradient {
+            let moment = Moment {
+                lr: self.lr * self.layers.rate(&self.path.join()),
+                weight_decay: if D >= 2 { self.weight_decay } else { 0.0 },
+                n_updates: self.n_updates,
+            };
+            (weight, slots) = self.rule.update(weight, gradient, slots, moment);
+        }
+        slots.extend(average.map(|average| running_mean(average, weight.clone(), self.ema)));
         let slots = slots.into_iter().map(Tensor::into_primitive).collect();
         self.slots.insert(id, slots);
         let weight = Tensor::from_inner(weight).set_require_grad(wants_gradient);

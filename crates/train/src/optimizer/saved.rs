@@ -1,6 +1,6 @@
 //! The optimiser's state in a file, and back.
 
-use super::{ParameterOptimizer, Slots};
+use super::{ParameterOptimizer, Slots, average};
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
@@ -17,7 +17,13 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
 
     /// How many tensors there are for each parameter.
     pub(crate) fn n_slots(&self) -> usize {
-        self.rule.slots().len()
+        self.names().len()
+    }
+
+    /// What is remembered of each parameter.
+    fn names(&self) -> Vec<&'static str> {
+        let average = (self.ema > 0.0).then_some(average::SLOT);
+        self.rule.slots().iter().copied().chain(average).collect()
     }
 
     /// Writes what is remembered of each parameter, as `PARAMETER.SLOT` in single precision. A parameter that never had a
@@ -25,7 +31,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
     pub(crate) fn write(&self, model: &M, path: &Path) -> Result<(), HubError> {
         let mut writer = Writer::<B> {
             path: ModulePath::default(),
-            names: self.rule.slots(),
+            names: self.names(),
             slots: &self.slots,
             found: Vec::new(),
         };
@@ -35,10 +41,12 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
 
     /// Puts a state back that was [`write`](Self::write)n for a model of the same parameters.
     pub(crate) fn read(&mut self, model: &M, n_updates: u64, path: &Path) -> Result<(), HubError> {
+        let names = self.names();
+        let names = &names;
         let expected: Vec<Parameter> = parameters::<B, M>(model)
             .into_iter()
             .flat_map(|Parameter { path, shape }| {
-                self.rule.slots().iter().map(move |name| Parameter {
+                names.iter().map(move |name| Parameter {
                     path: format!("{path}.{name}"),
                     shape: shape.clone(),
                 })
@@ -46,7 +54,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
             .collect();
         let mut reader = Reader::<B> {
             path: ModulePath::default(),
-            names: self.rule.slots(),
+            names: names.clone(),
             file: ParameterFile::open(path, &expected)?,
             slots: Slots::new(),
             error: None,
@@ -63,7 +71,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
 
 struct Writer<'a, B: AutodiffBackend> {
     path: ModulePath,
-    names: &'static [&'static str],
+    names: Vec<&'static str>,
     slots: &'a Slots<B::InnerBackend>,
     found: Vec<ParameterValues<'a>>,
 }
@@ -107,7 +115,7 @@ fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
 
 struct Reader<B: AutodiffBackend> {
     path: ModulePath,
-    names: &'static [&'static str],
+    names: Vec<&'static str>,
     file: ParameterFile,
     slots: Slots<B::InnerBackend>,
     /// The first thing that went wrong: a visitor cannot stop.

@@ -1,5 +1,6 @@
 //! What can be wrong with a recipe.
 
+use hearth_hub::HubError;
 use hearth_model::ConfigError;
 use std::path::PathBuf;
 
@@ -48,6 +49,38 @@ pub enum RecipeError {
         /// What is expected.
         expected: &'static str,
     },
+    /// The model has no such parameter.
+    #[error(
+        "recipe field {field} names {found:?}, which is in no parameter's path: `inspect` lists the paths of a model"
+    )]
+    NoParameter {
+        /// The field.
+        field: &'static str,
+        /// The name.
+        found: String,
+    },
+    /// The model that training begins with cannot be read.
+    #[error("recipe field model.from: {path} cannot be trained on")]
+    Base {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: Box<HubError>,
+    },
+    /// The model that training begins with is another than the recipe says.
+    #[error(
+        "recipe field {field} is {found}, but model.from = {path} says {expected}: leave it out"
+    )]
+    OtherBase {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+        /// The directory of the model.
+        path: PathBuf,
+        /// What is in it.
+        expected: String,
+    },
     /// Sizes that make no model.
     #[error("recipe section [model]: {0}")]
     Model(ConfigError),
@@ -69,7 +102,8 @@ pub enum RecipeError {
     },
     /// Other data than a run was begun with.
     #[error(
-        "cannot go on from {path} with other data: the files that the recipe names, or the tokenizer, have changed since"
+        "cannot go on from {path} with other data: the files or the model that the recipe names, or the tokenizer, have \
+         changed since"
     )]
     OtherData {
         /// The checkpoint.

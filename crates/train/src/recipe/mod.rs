@@ -7,6 +7,7 @@ mod model;
 mod read;
 mod recurrent;
 mod speech;
+mod tuning;
 
 pub use architecture::{Architecture, PositionKind};
 pub use error::RecipeError;
@@ -28,6 +29,32 @@ pub struct Recipe {
     pub tokenizer: TokenizerRecipe,
     /// How it is trained.
     pub train: TrainRecipe,
+    /// What of it is trained, if not the model itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraRecipe>,
+}
+
+/// Adapters of low rank are trained in place of the matrices that they are added to. What is saved is the model with both
+/// added up. Hu et al. 2021 <https://arxiv.org/abs/2106.09685>.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoraRecipe {
+    /// The rank of each adapter.
+    pub rank: usize,
+    /// Adapters are multiplied by `alpha / rank`.
+    pub alpha: f64,
+    /// The matrices that are adapted, by names in their paths.
+    pub targets: Vec<String>,
+}
+
+impl Default for LoraRecipe {
+    fn default() -> Self {
+        Self {
+            rank: 8,
+            alpha: 16.0,
+            targets: vec!["query".into(), "value".into()],
+        }
+    }
 }
 
 /// Corpora that the program brings along.
@@ -154,6 +181,8 @@ pub enum ScheduleKind {
     Linear,
     /// Rises from `lr / 25` along half a cosine in the warm-up, then falls to `min_lr` along another.
     OneCycle,
+    /// Stays until validations get no better, then is multiplied by `plateau_factor`, down to `min_lr`.
+    Plateau,
 }
 
 /// How a model is trained.
@@ -174,14 +203,29 @@ pub struct TrainRecipe {
     pub optimizer: OptimizerKind,
     /// The highest learning rate.
     pub lr: f64,
-    /// The learning rate that `cosine`, `linear` and `one-cycle` end with; a tenth of `lr` if not given, of `one-cycle`
-    /// `lr / 250,000`.
+    /// The lowest learning rate, which `cosine`, `linear` and `one-cycle` end with; a tenth of `lr` if not given, of `plateau`
+    /// `lr / 1,000` and of `one-cycle` `lr / 250,000`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_lr: Option<f64>,
     /// What the learning rate does after its warm-up.
     pub schedule: ScheduleKind,
     /// Steps in which the learning rate rises to `lr`.
     pub warmup_steps: u64,
+    /// For `plateau`: how many validations in a row may be no better before the learning rate falls.
+    pub plateau_patience: u64,
+    /// For `plateau`: what the learning rate is multiplied by then.
+    pub plateau_factor: f64,
+    /// The learning rate of a layer over that of the layer above it; below 1, layers near the input learn more slowly. Clark et
+    /// al. 2020, §3.2 <https://arxiv.org/abs/2003.10555>.
+    pub layer_decay: f64,
+    /// Parameters that stay as they are, by names in their paths: `embedding`, `encoder.layers.0`, `*` for any name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// Exceptions from `freeze`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thaw: Vec<String>,
+    /// The decay of the running mean of the weights that is validated and saved, in place of the weights; 0 for none.
+    pub ema: f64,
     /// Weight decay, of matrices only: norms and biases are spared.
     pub weight_decay: f64,
     /// Adam's decay of the first moment.
@@ -238,6 +282,12 @@ impl Default for TrainRecipe {
             min_lr: None,
             schedule: ScheduleKind::Cosine,
             warmup_steps: 100,
+            plateau_patience: 2,
+            plateau_factor: 0.5,
+            layer_decay: 1.0,
+            freeze: Vec::new(),
+            thaw: Vec::new(),
+            ema: 0.0,
             weight_decay: 0.1,
             beta_1: 0.9,
             beta_2: 0.99,
@@ -267,6 +317,7 @@ impl TrainRecipe {
     pub fn min_lr(&self) -> f64 {
         let share = match self.schedule {
             ScheduleKind::OneCycle => 250_000.0,
+            ScheduleKind::Plateau => 1_000.0,
             _ => 10.0,
         };
         self.min_lr.unwrap_or(self.lr / share)

@@ -9,6 +9,7 @@ use hearth_model::{
     StackConfig, StackSize, TransformerConfig, VitConfig,
 };
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// What a model's sizes depend on besides its recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,15 @@ impl From<usize> for DataShape {
 pub struct ModelRecipe {
     /// The architecture.
     pub architecture: Architecture,
+    /// A model directory to begin with, whose sizes and choices are the model's; what its architecture lacks, such as a head of
+    /// new classes, is drawn anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// The config of `from`.
+    #[serde(skip)]
+    pub(super) base: Option<Box<ModelConfig>>,
     /// Width of the residual stream.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub d_model: usize,
     /// Attention heads of a layer; a recurrent network has none.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -59,6 +68,7 @@ pub struct ModelRecipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<usize>,
     /// Layers; of each side for an encoder-decoder.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub n_layers: usize,
     /// The longest sequence; for gpt also the length of a training window. Images have none.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -138,6 +148,9 @@ impl ModelRecipe {
     /// If no model can be made from these numbers.
     pub fn config(&self, data: impl Into<DataShape>) -> Result<ModelConfig, ConfigError> {
         let data = data.into();
+        if let Some(base) = &self.base {
+            return self.of_base(base, data);
+        }
         let vocab = data.vocab;
         let size = StackSize {
             d_model: self.d_model,

@@ -46,6 +46,7 @@ impl Recipe {
             recipe.data.validation_paths.clear();
             recipe.data.embedded = None;
         }
+        recipe.resolve()?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -115,6 +116,7 @@ impl Recipe {
         )?;
         rate("train.label_smoothing", train.label_smoothing)?;
         rate("train.ctc_weight", train.ctc_weight)?;
+        super::tuning::check(self)?;
         super::encoders::check(self)?;
         super::recurrent::check(self)?;
         super::speech::check(self)?;

@@ -1,7 +1,7 @@
 //! Where a run stands, besides its model and its optimiser.
 
 use super::clock::Clock;
-use crate::checkpoint::{FORMAT, SkippedState, TrainerState, WindowState};
+use crate::checkpoint::{FORMAT, PlateauState, SkippedState, TrainerState, WindowState};
 use crate::metrics::{Metric, Split};
 use crate::objective::Evaluation;
 use crate::recipe::TrainRecipe;
@@ -16,6 +16,7 @@ pub(super) struct Standing {
     pub(super) best: Option<(Evaluation, u64)>,
     pub(super) last: Evaluation,
     pub(super) skipped: SkippedState,
+    pub(super) plateau: PlateauState,
     pub(super) clock: Clock,
     window: Window,
 }
@@ -27,6 +28,7 @@ impl Standing {
             best: None,
             last: Evaluation::default(),
             skipped: SkippedState::default(),
+            plateau: PlateauState::default(),
             clock: Clock::start(),
             window: Window::default(),
         }
@@ -38,6 +40,7 @@ impl Standing {
             best: state.best.map(|(best, step)| (best.into(), step)),
             last: state.last.into(),
             skipped: state.skipped,
+            plateau: state.plateau,
             clock: Clock::go_on(state.seconds, state.seconds_training, state.n_tokens),
             window: Window {
                 sums: state.window,
@@ -65,6 +68,7 @@ impl Standing {
             last: self.last.into(),
             window: self.window.sums,
             skipped: self.skipped,
+            plateau: self.plateau,
             n_tokens: self.clock.n_tokens(),
             seconds: self.clock.seconds(),
             seconds_training: self.clock.training(),
@@ -129,11 +133,21 @@ impl Standing {
     }
 
     /// The validation data was gone through: its line of the metrics, and whether it is the best so far.
-    pub(super) fn validated(&mut self, evaluation: Evaluation) -> (Metric, bool) {
+    pub(super) fn validated(
+        &mut self,
+        evaluation: Evaluation,
+        recipe: &TrainRecipe,
+    ) -> (Metric, bool) {
         let loss = evaluation.loss();
         let is_best = self.best.is_none_or(|(best, _)| loss < best.loss());
+        let plateau = &mut self.plateau;
+        plateau.waited += 1;
         if is_best {
             self.best = Some((evaluation, self.step));
+            plateau.waited = 0;
+        } else if plateau.waited > recipe.plateau_patience {
+            plateau.waited = 0;
+            plateau.n_reductions += 1;
         }
         self.last = evaluation;
         let metric = Metric {
