@@ -16,9 +16,15 @@ pub(crate) fn freeze<B: AutodiffBackend>(
     recipe: &Recipe,
 ) -> Result<Model<B>, RecipeError> {
     let train = &recipe.train;
+    // Beside adapters nothing is trained that is not asked for.
+    let all = [String::from("*")];
+    let freeze = match recipe.lora.is_some() && train.freeze.is_empty() {
+        true => &all,
+        false => train.freeze.as_slice(),
+    };
     let mut freezing = Freezing {
         path: ModulePath::default(),
-        freeze: &train.freeze,
+        freeze,
         thaw: &train.thaw,
         paths: Vec::new(),
         n_thawed: 0,

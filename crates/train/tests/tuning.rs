@@ -318,7 +318,7 @@ fn a_model_that_read_texts_becomes_a_classifier_of_texts() {
             .collect()
     };
     assert!(encoder(&before).len() > 20);
-    assert_eq!(encoder(&before), encoder(&after));
+    assert!(encoder(&before) == encoder(&after));
     assert!(
         after["classifier.weight"]
             .iter()

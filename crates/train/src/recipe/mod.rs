@@ -34,8 +34,8 @@ pub struct Recipe {
     pub lora: Option<LoraRecipe>,
 }
 
-/// Adapters of low rank are trained in place of the matrices that they are added to. What is saved is the model with both
-/// added up. Hu et al. 2021 <https://arxiv.org/abs/2106.09685>.
+/// Adapters of low rank are trained in place of the model, but for what `train.thaw` names. What is saved is the model with its
+/// adapters added up. Hu et al. 2021 <https://arxiv.org/abs/2106.09685>.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraRecipe {
@@ -221,7 +221,7 @@ pub struct TrainRecipe {
     /// Parameters that stay as they are, by names in their paths: `embedding`, `encoder.layers.0`, `*` for any name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub freeze: Vec<String>,
-    /// Exceptions from `freeze`.
+    /// Exceptions from `freeze`; and what is trained beside adapters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thaw: Vec<String>,
     /// The decay of the running mean of the weights that is validated and saved, in place of the weights; 0 for none.

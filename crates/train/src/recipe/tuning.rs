@@ -39,7 +39,7 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
         waits,
         "at least 1",
     )?;
-    let excepts = train.thaw.is_empty() || !train.freeze.is_empty();
+    let excepts = train.thaw.is_empty() || !train.freeze.is_empty() || recipe.lora.is_some();
     let expected = "nothing where train.freeze names nothing";
     in_range("train.thaw", format!("{:?}", train.thaw), excepts, expected)?;
     let Some(lora) = &recipe.lora else {
@@ -193,6 +193,7 @@ impl ModelRecipe {
         match &mut config {
             ModelConfig::Bert(bert) if self.architecture == Architecture::BertClassifier => {
                 bert.masked = None;
+                bert.pooler = true;
                 *bert = bert.clone().classifier(data.n_classes);
             }
             ModelConfig::Bert(bert) => {
