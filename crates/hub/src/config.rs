@@ -5,7 +5,8 @@ use burn::tensor::backend::Backend;
 use hearth_model::{
     Bert, BertConfig, ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt,
     GptConfig, RnnConfig, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig, SpeechToText,
-    SpeechToTextConfig, StackConfig, StackSize, Transformer, TransformerConfig, Vit, VitConfig, materialise,
+    SpeechToTextConfig, StackConfig, StackSize, Transformer, TransformerConfig, Vit, VitConfig,
+    materialise,
 };
 use serde::{Deserialize, Serialize};
 

@@ -124,7 +124,7 @@ impl ModelConfig {
     }
 
     /// The layers that write or, of a model that writes nothing, those that read.
-    fn decoder(&self) -> Option<&StackConfig> {
+    pub(crate) fn decoder(&self) -> Option<&StackConfig> {
         match self {
             Self::Gpt(config) => Some(&config.decoder),
             Self::Transformer(config) => Some(&config.decoder),
@@ -138,7 +138,7 @@ impl ModelConfig {
     }
 
     /// The layers that read what is not written.
-    fn encoder(&self) -> Option<&StackConfig> {
+    pub(crate) fn encoder(&self) -> Option<&StackConfig> {
         match self {
             Self::Transformer(config) => Some(&config.encoder),
             Self::EncoderDecoder(config) => Some(&config.encoder),

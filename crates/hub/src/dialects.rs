@@ -129,6 +129,11 @@ impl Dialect {
     /// The dialect has no words for something in the config: the error says what.
     pub fn express(self, config: &ModelConfig, special: &SpecialTokens) -> Result<Value, HubError> {
         let exporter = Exporter { dialect: self };
+        if self != Self::Hearth {
+            for stack in config.encoder().into_iter().chain(config.decoder()) {
+                exporter.require("residual_scale", &stack.residual_scale, &1.0)?;
+            }
+        }
         match self {
             Self::Gpt2 => gpt2::express(exporter, config, special),
             Self::Llama | Self::Mistral => llama::express(exporter, config, special),

@@ -54,14 +54,14 @@ impl<B: Backend> Attention<B> {
     ) -> Self {
         let (n_heads, n_kv_heads) = (config.n_heads, config.n_kv_heads());
         let (d_model, d_head, biases) = (config.d_model, config.d_head(), config.biases);
-        let input = |n_heads: usize| {
+        let input = |n_heads: usize, initialiser| {
             let size = [d_model, n_heads * d_head];
-            linear(size, biases.attention_input, &initialisers.inner, device)
+            linear(size, biases.attention_input, initialiser, device)
         };
         Self {
-            query: input(n_heads),
-            key: input(n_kv_heads),
-            value: input(n_kv_heads),
+            query: input(n_heads, &initialisers.query),
+            key: input(n_kv_heads, &initialisers.query),
+            value: input(n_kv_heads, &initialisers.inner),
             output: linear(
                 [n_heads * d_head, d_model],
                 biases.attention_output,

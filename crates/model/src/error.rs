@@ -19,6 +19,14 @@ pub enum ConfigError {
         /// The name of the field.
         field: &'static str,
     },
+    /// A stream that grows without end, or vanishes.
+    #[error("residual_scale is {scale}, expected {expected}")]
+    ResidualScale {
+        /// What was given.
+        scale: f64,
+        /// What is expected.
+        expected: &'static str,
+    },
     /// More tokens than a model has vectors for.
     #[error("the vocabulary is {found}, and {needed} tokens are needed")]
     Vocab {

@@ -39,6 +39,7 @@ pub struct Layer<B: Backend> {
     dropout: Dropout,
     #[module(skip)]
     norm: NormPlacement,
+    residual_scale: f64,
 }
 
 /// What self-attention needs to know of positions, made once a forward pass and shared by the layers.
@@ -89,6 +90,7 @@ impl<B: Backend> Layer<B> {
             feed_forward_norm: norm(),
             dropout: DropoutConfig::new(config.dropout).init(),
             norm: config.norm,
+            residual_scale: config.residual_scale,
         }
     }
 
@@ -154,7 +156,13 @@ impl<B: Backend> Layer<B> {
     ) -> Tensor<B, 3> {
         match self.norm {
             NormPlacement::Before => x.clone() + self.dropout.forward(branch(norm.forward(x))),
-            NormPlacement::After => norm.forward(x.clone() + self.dropout.forward(branch(x))),
+            NormPlacement::After => {
+                let stream = match self.residual_scale {
+                    1.0 => x.clone(),
+                    scale => x.clone().mul_scalar(scale),
+                };
+                norm.forward(stream + self.dropout.forward(branch(x)))
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::norm::Norm;
 use crate::rotary::Rotation;
 use crate::stack_config::{RelativePositions, StackConfig};
 use burn::module::Module;
-use burn::tensor::{Bool, Int, Tensor, backend::Backend};
+use burn::tensor::{Bool, Distribution, Int, Tensor, backend::Backend};
 
 impl StackConfig {
     /// # Panics
@@ -25,9 +25,10 @@ impl StackConfig {
         initialisers: &WeightInitialisers,
         device: &B::Device,
     ) -> Stack<B> {
+        let initialisers = initialisers.beside(self.residual_scale);
         Stack {
             layers: (0..self.n_layers)
-                .map(|_| Layer::new(self, initialisers, device))
+                .map(|_| Layer::new(self, &initialisers, device))
                 .collect(),
             final_norm: self.final_norm.then(|| self.new_norm(device)),
             d_model: self.d_model,
@@ -35,6 +36,7 @@ impl StackConfig {
             n_heads: self.n_heads,
             positions: self.positions,
             window: self.window,
+            layer_drop: self.layer_drop,
         }
     }
 }
@@ -50,6 +52,7 @@ pub struct Stack<B: Backend> {
     #[module(skip)]
     positions: RelativePositions,
     window: Option<usize>,
+    layer_drop: f64,
 }
 
 /// Everything a stack remembers between two steps: the past of each layer, and the encoder's output if there is one.
@@ -242,6 +245,20 @@ impl<B: Backend> Stack<B> {
         }
     }
 
+    /// Which layers are left out; none but in training.
+    fn left_out(&self, device: &B::Device) -> Vec<bool> {
+        if self.layer_drop == 0.0 || !B::ad_enabled(device) {
+            return Vec::new();
+        }
+        // Drawn as dropout is, so that one seed gives one step.
+        let draws = Tensor::<B, 1>::random([self.layers.len()], Distribution::Default, device);
+        let draws = draws.into_data();
+        draws
+            .iter::<f64>()
+            .map(|draw| draw < self.layer_drop)
+            .collect()
+    }
+
     fn run(
         &self,
         mut x: Tensor<B, 3>,
@@ -251,7 +268,14 @@ impl<B: Backend> Stack<B> {
     ) -> Tensor<B, 3> {
         let Record { caches, mut maps } = record;
         let mut caches = caches.map(|caches| caches.iter_mut());
+        let is_left_out = match caches {
+            Some(_) => Vec::new(),
+            None => self.left_out(&x.device()),
+        };
         for (i, layer) in self.layers.iter().enumerate() {
+            if is_left_out.get(i).is_some_and(|&is_left_out| is_left_out) {
+                continue;
+            }
             let cross = memory.and_then(|memory| {
                 memory.layer(i).map(|key_value| CrossInput {
                     key_value,
@@ -279,7 +303,9 @@ mod tests {
     use super::*;
     use crate::cache::BLOCK;
     use crate::{StackSize, TestBackend, materialise};
-    use burn::tensor::{Distribution, Tolerance, s};
+    use burn::backend::Autodiff;
+    use burn::module::AutodiffModule;
+    use burn::tensor::{Tolerance, s};
 
     const WINDOW: usize = 5;
 
@@ -334,6 +360,20 @@ mod tests {
             let mixed = [2, 1, 1, 90, 1].into_iter().chain([1; 3 * BLOCK]);
             assert_eq!(most_held(mixed.cycle().take(n_steps)), most);
         }
+    }
+
+    #[test]
+    fn layers_are_left_out_in_training_alone_and_as_often_as_is_said() {
+        type Training = Autodiff<TestBackend>;
+        let device = Default::default();
+        let (mut config, _) = windowed();
+        (config.n_layers, config.layer_drop) = (1, 0.25);
+        let stack: Stack<Training> = config.init(Initialisation::Xavier, &device);
+        let draws = (0..2000).map(|_| stack.left_out(&device));
+        let n_left_out = draws.filter(|draw| draw == &[true]).count();
+        // Four deviations of a binomial: 4 √(2000 · ¼ · ¾).
+        assert!(n_left_out.abs_diff(500) < 78, "{n_left_out}");
+        assert!(stack.valid().left_out(&device).is_empty());
     }
 
     #[test]

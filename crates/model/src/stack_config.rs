@@ -50,6 +50,13 @@ pub struct StackConfig {
     pub final_norm: bool,
     /// Added to the variance under a norm's root.
     pub norm_epsilon: f64,
+    /// What the residual stream is multiplied by before a branch is added to it, where norms stand behind: above 1, DeepNorm,
+    /// with which a thousand layers learn. Wang et al. 2022 <https://arxiv.org/abs/2203.00555>.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub residual_scale: f64,
+    /// How often a layer is left out in training. Fan et al. 2019 <https://arxiv.org/abs/1909.11556>.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub layer_drop: f64,
     /// Whether each layer looks at an encoder's output.
     pub cross_attention: bool,
     /// Dropout on each branch's result.
@@ -58,6 +65,26 @@ pub struct StackConfig {
     pub attention_dropout: f64,
     /// Dropout on the hidden values of feed-forward networks.
     pub activation_dropout: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands it over by reference"
+)]
+fn is_one(number: &f64) -> bool {
+    *number == 1.0
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands it over by reference"
+)]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// Which projections have a bias.
@@ -137,6 +164,8 @@ impl StackConfig {
             norm: NormPlacement::Before,
             final_norm: true,
             norm_epsilon: 1e-5,
+            residual_scale: 1.0,
+            layer_drop: 0.0,
             cross_attention: false,
             dropout: 0.0,
             attention_dropout: 0.0,
@@ -166,6 +195,30 @@ impl StackConfig {
             positions: RelativePositions::Rotary(RotaryConfig::default()),
             norm_kind: NormKind::Rms,
             ..Self::pre_norm(size)
+        }
+    }
+
+    /// The same with DeepNorm, as the only stack of a model: `α = (2 n_layers)^¼`. Wang et al. 2022, Table 1.
+    #[must_use]
+    pub fn deep_norm(self) -> Self {
+        let alpha = (2.0 * self.n_layers as f64).powf(0.25);
+        self.scaled(alpha)
+    }
+
+    /// An encoder and a decoder with DeepNorm, of N and M layers: `α = 0.81 (N⁴ M)^(1/16)` and `α = (3 M)^¼`.
+    #[must_use]
+    pub fn deep_norm_pair(encoder: Self, decoder: Self) -> (Self, Self) {
+        let (n, m) = (encoder.n_layers as f64, decoder.n_layers as f64);
+        let alpha = 0.81 * (n.powi(4) * m).powf(1.0 / 16.0);
+        (encoder.scaled(alpha), decoder.scaled((3.0 * m).powf(0.25)))
+    }
+
+    fn scaled(self, residual_scale: f64) -> Self {
+        Self {
+            norm: NormPlacement::After,
+            final_norm: false,
+            residual_scale,
+            ..self
         }
     }
 
@@ -201,6 +254,16 @@ impl StackConfig {
         rate("dropout", self.dropout)?;
         rate("attention_dropout", self.attention_dropout)?;
         rate("activation_dropout", self.activation_dropout)?;
+        rate("layer_drop", self.layer_drop)?;
+        let (scale, behind) = (self.residual_scale, self.norm == NormPlacement::After);
+        if !(scale > 0.0 && scale.is_finite() && (behind || scale == 1.0)) {
+            let expected = if behind {
+                "a number above 0"
+            } else {
+                "1, for norms stand before"
+            };
+            return Err(ConfigError::ResidualScale { scale, expected });
+        }
         let (n_heads, n_kv_heads, d_head) = (self.n_heads, self.n_kv_heads(), self.d_head());
         if self.d_head.is_none() && !self.d_model.is_multiple_of(n_heads) {
             return Err(ConfigError::HeadsDoNotDivide {

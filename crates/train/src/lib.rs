@@ -43,8 +43,9 @@ pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, DataShape, EmbeddedCorpus, LoraRecipe, ModelRecipe, OptimizerKind,
-    PositionKind, Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
+    Architecture, DataRecipe, DataShape, EmbeddedCorpus, InitialisationKind, LoraRecipe,
+    ModelRecipe, OptimizerKind, PositionKind, Recipe, RecipeError, ScheduleKind, TokenizerKind,
+    TokenizerRecipe, TrainRecipe,
 };
 pub use run::{Resume, RunOptions, run, run_with};
 pub use schedule::Schedule;

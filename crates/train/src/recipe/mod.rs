@@ -3,6 +3,7 @@
 mod architecture;
 mod encoders;
 mod error;
+mod initialisation;
 mod model;
 mod read;
 mod recurrent;
@@ -11,6 +12,7 @@ mod tuning;
 
 pub use architecture::{Architecture, PositionKind};
 pub use error::RecipeError;
+pub use initialisation::InitialisationKind;
 pub use model::{DataShape, ModelRecipe};
 
 use serde::{Deserialize, Serialize};

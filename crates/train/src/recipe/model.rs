@@ -1,6 +1,7 @@
 //! The `[model]` section: sizes, and choices whose defaults are the architecture's own.
 
 use super::architecture::{Architecture, PositionKind};
+use super::initialisation::InitialisationKind;
 use hearth_hub::ModelConfig;
 use hearth_model::{
     Activation, BertConfig, Biases, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig,
@@ -85,6 +86,12 @@ pub struct ModelRecipe {
     /// Dropout inside feed-forward networks.
     #[serde(default)]
     pub activation_dropout: f64,
+    /// How often a layer is left out in training. Fan et al. 2019 <https://arxiv.org/abs/1909.11556>.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub layer_drop: f64,
+    /// How first weights are drawn: gpt2 for gpt, llama, bert and vit, xavier for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialisation: Option<InitialisationKind>,
     /// Non-linearity of feed-forward networks: gelu-tanh for gpt, silu for llama, relu for transformer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activation>,
@@ -135,6 +142,14 @@ pub struct ModelRecipe {
 )]
 fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands it over by reference"
+)]
+fn is_nothing(rate: &f64) -> bool {
+    *rate == 0.0
 }
 
 fn yes() -> bool {
@@ -227,6 +242,7 @@ impl ModelRecipe {
                 })
             }
         };
+        let config = self.initialised(config);
         config.validate()?;
         Ok(config)
     }
@@ -249,6 +265,7 @@ impl ModelRecipe {
             ("model.d_ff", self.d_ff.is_some()),
             ("model.attention_dropout", self.attention_dropout.is_some()),
             ("model.activation_dropout", self.activation_dropout > 0.0),
+            ("model.layer_drop", self.layer_drop > 0.0),
             ("model.activation", self.activation.is_some()),
             ("model.gated", self.gated.is_some()),
             ("model.biases", self.biases.is_some()),
@@ -342,6 +359,7 @@ impl ModelRecipe {
             dropout: self.dropout,
             attention_dropout: self.attention_dropout.unwrap_or(self.dropout),
             activation_dropout: self.activation_dropout,
+            layer_drop: self.layer_drop,
             ..default
         }
     }

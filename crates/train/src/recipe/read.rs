@@ -58,6 +58,7 @@ impl Recipe {
 
     fn check(&self) -> Result<(), RecipeError> {
         // Two tokens are the least any tokenizer gives: enough to check the other sizes before data is read.
+        self.model.check_initialisation()?;
         self.model.config(DataShape::default())?;
         let (data, train) = (&self.data, &self.train);
         let rate = |field, value: f64| {

@@ -169,6 +169,8 @@ impl ModelRecipe {
                 given(self.attention_dropout.as_ref()),
             ),
             ("model.activation_dropout", rate(self.activation_dropout)),
+            ("model.layer_drop", rate(self.layer_drop)),
+            ("model.initialisation", given(self.initialisation.as_ref())),
             ("model.activation", given(self.activation.as_ref())),
             ("model.gated", given(self.gated.as_ref())),
             ("model.biases", given(self.biases.as_ref())),
