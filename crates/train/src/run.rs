@@ -10,6 +10,8 @@ use crate::objectives::LanguageModelling;
 use crate::recipe::{Architecture, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::trainer::{Card, Place, Trainer};
 use crate::{encoders, pairs, speech};
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{Stream, TextWindows, WindowShape, derive_seed};
 use hearth_data::{BpeOptions, SpecialScheme, TextCorpus, Tokenizer, cicero};
@@ -93,6 +95,22 @@ pub fn run_with<B: AutodiffBackend>(
         request: options.request,
         group: options.group,
     };
+    if recipe.train.gradient_checkpointing {
+        return run_at::<Frugal<B>>(recipe, place, device, observer);
+    }
+    run_at::<B>(recipe, place, device, observer)
+}
+
+/// The same with a backward pass that computes again what is cheap to compute, instead of holding it: Burn's balanced strategy.
+/// Chen et al. 2016 <https://arxiv.org/abs/1604.06174>.
+pub(crate) type Frugal<B> = Autodiff<<B as AutodiffBackend>::InnerBackend, BalancedCheckpointing>;
+
+fn run_at<B: AutodiffBackend>(
+    recipe: &Recipe,
+    place: Place<'_>,
+    device: &B::Device,
+    observer: &mut dyn FnMut(&Event),
+) -> Result<Outcome, TrainError> {
     match recipe.model.architecture {
         Architecture::Transformer | Architecture::RnnSeq2Seq => {
             pairs::run::<B>(recipe, place, device, observer)

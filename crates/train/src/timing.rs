@@ -9,7 +9,7 @@ use crate::objectives::{
 };
 use crate::pairs::{pair_loss, pairs_a_batch};
 use crate::recipe::{DataShape, Recipe, RecipeError, TokenizerKind};
-use crate::run::first_model;
+use crate::run::{Frugal, first_model};
 use crate::trained::Trained;
 use crate::update::Updater;
 use burn::module::Module;
@@ -71,6 +71,19 @@ pub fn time_steps<B: AutodiffBackend>(
     device: &B::Device,
     observer: &mut dyn FnMut(u64),
 ) -> Result<Timing, TrainError> {
+    let count = (n_warm_up, steps);
+    if recipe.train.gradient_checkpointing {
+        return time_at::<Frugal<B>>(recipe, count, (group, device), observer);
+    }
+    time_at::<B>(recipe, count, (group, device), observer)
+}
+
+fn time_at<B: AutodiffBackend>(
+    recipe: &Recipe,
+    count: (u64, u64),
+    (group, device): (&dyn Group, &B::Device),
+    observer: &mut dyn FnMut(u64),
+) -> Result<Timing, TrainError> {
     let vocab = match recipe.tokenizer.kind {
         TokenizerKind::Characters => CHARACTERS,
         TokenizerKind::Bpe | TokenizerKind::File => recipe.tokenizer.vocab,
@@ -95,7 +108,6 @@ pub fn time_steps<B: AutodiffBackend>(
         split: "random",
         source,
     };
-    let count = (n_warm_up, steps);
     let mut windows = || {
         let shape = WindowShape {
             batch: recipe.train.batch_size.unwrap_or(1),

@@ -226,6 +226,23 @@ fn the_running_mean_of_the_weights_is_what_is_saved() {
 }
 
 #[test]
+fn what_is_computed_again_is_what_it_was() {
+    let _alone = alone();
+    let run = |set: &str| {
+        let run = tempfile::tempdir().expect("a folder");
+        train(
+            GPT,
+            &["model.dropout=0.2", "train.clip_norm=0.0", set],
+            run.path(),
+        );
+        weights(&run.path().join("last"))
+    };
+    let held = run("train.gradient_checkpointing=false");
+    let again = run("train.gradient_checkpointing=true");
+    assert_eq!(changed(&held, &again), [""; 0]);
+}
+
+#[test]
 fn layers_near_the_input_learn_more_slowly() {
     let _alone = alone();
     let first = tempfile::tempdir().expect("a folder");
@@ -345,6 +362,10 @@ fn what_does_not_fit_is_named() {
         (&["model.architecture=lstm"], "says gpt"),
         (&["model.from=nowhere"], "nowhere cannot be trained on"),
         (&["train.ema=1.0"], "train.ema is 1, expected"),
+        (
+            &["model.initialisation=kaiming"],
+            "model.initialisation is Kaiming, but model.from = ",
+        ),
         (&["train.layer_decay=0.0"], "train.layer_decay is 0"),
         (&["train.thaw=['head']"], "train.thaw is [\"head\"]"),
         (&["lora.rank=0"], "lora.rank is 0"),
@@ -360,6 +381,12 @@ fn what_does_not_fit_is_named() {
         let message = recipe(AGAIN, &[&[base.as_str()], set].concat()).expect_err(expected);
         assert!(message.contains(expected), "{set:?}: {message}");
     }
+    let deep = ["model.initialisation=deep-norm", "model.norm=before"];
+    let message = recipe(GPT, &deep).expect_err("norms behind");
+    assert!(
+        message.contains("model.norm is before, expected after"),
+        "{message}"
+    );
     let other = tempfile::tempdir().expect("a folder");
     for (set, expected) in [
         (

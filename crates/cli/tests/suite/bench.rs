@@ -30,6 +30,39 @@ pub(crate) fn training_steps_are_timed_without_data(program: Program) {
     }
 }
 
+/// Wide enough that what a step holds is most of what the program holds.
+const DEEP: &str = "
+    [model]
+    architecture = 'gpt'
+    d_model = 64
+    n_heads = 2
+    n_layers = 8
+    max_positions = 128
+    [data]
+    embedded = 'cicero'
+    [tokenizer]
+    kind = 'characters'
+    [train]
+    batch_size = 16
+";
+
+pub(crate) fn a_step_that_computes_again_holds_less_and_learns_the_same(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("recipe.toml");
+    fs::write(&path, DEEP).expect("a file");
+    let measured = |again: bool| {
+        let set = format!("train.gradient_checkpointing={again}");
+        let arguments = ["bench", "train", "--config", text(&path), "--set", &set];
+        let options = words("--steps 3 --warm-up 0 --replicas 1 --json");
+        let finished = program.run(arguments.into_iter().chain(options));
+        let result = finished.success().json();
+        ["peak_mb", "loss"].map(|key| result[key].as_f64().expect("a number"))
+    };
+    let ([most, loss], [less, same]) = (measured(false), measured(true));
+    assert!((loss - same).abs() < 1e-6 * loss, "{loss} {same}");
+    assert!(less < 0.9 * most, "{less} of {most} MB");
+}
+
 pub(crate) fn tokens_are_timed_one_by_one_and_in_beams(program: Program) {
     let cases = [
         ("llama", "--batch-size 2 --prompt-tokens 5"),

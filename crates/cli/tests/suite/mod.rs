@@ -128,6 +128,7 @@ macro_rules! tests {
             }
             bench {
                 training_steps_are_timed_without_data,
+                a_step_that_computes_again_holds_less_and_learns_the_same,
                 tokens_are_timed_one_by_one_and_in_beams,
                 a_pass_is_timed_for_every_kind_of_model,
             }

@@ -265,6 +265,9 @@ pub struct TrainRecipe {
     pub max_skipped: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
+    /// Compute again in the backward pass what is cheap to compute, instead of holding it: less memory, a longer step, the same
+    /// gradients.
+    pub gradient_checkpointing: bool,
     /// Processes that train the model together, each on a part of every batch: as the command says, if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<usize>,
@@ -308,6 +311,7 @@ impl Default for TrainRecipe {
             keep_checkpoints: 3,
             max_skipped: 10,
             log_every: 10,
+            gradient_checkpointing: false,
             replicas: None,
             seed: 1337,
         }
