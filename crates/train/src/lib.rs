@@ -12,6 +12,7 @@ mod fingerprint;
 mod flat;
 mod gradients;
 mod group;
+mod logs;
 mod metrics;
 mod objective;
 mod objectives;
@@ -40,7 +41,7 @@ pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, DataShape, EmbeddedCorpus, ModelRecipe, OptimizerKind, PositionKind,
+    Architecture, DataRecipe, DataShape, EmbeddedCorpus, LogKind, ModelRecipe, OptimizerKind, PositionKind,
     Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
 pub use run::{Resume, RunOptions, run, run_with};

@@ -1,7 +1,7 @@
 //! Loss curves as a picture.
 
 use crate::error::TrainError;
-use crate::metrics::{Metric, Split, read_metrics};
+use crate::metrics::{self, Metric, Split, read_metrics};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ const COLORS: [RGBColor; 7] = [
 pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
     let mut curves = Vec::new();
     for (run, &color) in runs.iter().zip(COLORS.iter().cycle()) {
-        let path = run.join("metrics.jsonl");
+        let path = run.join(metrics::NAME);
         let metrics = read_metrics(&path)?;
         let name = run.file_name().map_or_else(
             || run.display().to_string(),

@@ -156,6 +156,16 @@ pub enum ScheduleKind {
     OneCycle,
 }
 
+/// A file of a run's metrics besides `metrics.jsonl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogKind {
+    /// `metrics.csv`, a table.
+    Csv,
+    /// `events.out.tfevents.…`, which TensorBoard reads.
+    Tensorboard,
+}
+
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -219,6 +229,8 @@ pub struct TrainRecipe {
     pub max_skipped: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
+    /// The forms in which the metrics are written down besides.
+    pub logs: Vec<LogKind>,
     /// Processes that train the model together, each on a part of every batch: as the command says, if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<usize>,
@@ -256,6 +268,7 @@ impl Default for TrainRecipe {
             keep_checkpoints: 3,
             max_skipped: 10,
             log_every: 10,
+            logs: vec![LogKind::Csv, LogKind::Tensorboard],
             replicas: None,
             seed: 1337,
         }
