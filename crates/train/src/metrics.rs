@@ -266,7 +266,7 @@ mod tests {
         assert!(steps.eq(["step", "1", "3"].map(Some)), "{table}");
 
         MetricsWriter::resume(folder.path(), n_bytes, &[]).expect("a folder");
-        assert_eq!([files("csv"), files("tfevents")], [const { Vec::new() }; 2]);
+        assert_eq!([files("csv"), files("tfevents")].concat(), [""; 0]);
     }
 
     #[test]

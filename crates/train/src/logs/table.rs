@@ -44,7 +44,7 @@ mod tests {
             step: 20,
             split: Split::Train,
             loss: 1.25,
-            lr: Some(1e-5),
+            lr: Some(1e-3),
             gradient_norm: Some(0.5),
             tokens_per_s: Some(100.0),
             skipped: Some(2),
@@ -55,7 +55,7 @@ mod tests {
         let keys = serde_json::to_value(&metric).expect("an object");
         let keys = keys.as_object().expect("an object").keys();
         assert!(keys.eq(COLUMNS), "{COLUMNS:?}");
-        let whole = "20,train,1.25,1e-5,0.5,100.0,2,3.5,4.0,1700000000.5\n";
+        let whole = "20,train,1.25,0.001,0.5,100.0,2,3.5,4.0,1700000000.5\n";
         assert_eq!(row(&metric), whole);
         (metric.split, metric.lr, metric.skipped) = (Split::Validation, None, None);
         let sparse = "20,validation,1.25,,0.5,100.0,,3.5,4.0,1700000000.5\n";
