@@ -20,12 +20,14 @@ mod optimizer;
 mod pairs;
 mod plot;
 mod recipe;
+mod rehearsal;
 mod run;
 mod schedule;
 mod speech;
 mod timing;
 mod trainer;
 mod update;
+mod work;
 
 pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
@@ -41,9 +43,10 @@ pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, DataShape, EmbeddedCorpus, LogKind, ModelRecipe, OptimizerKind, PositionKind,
-    Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
+    Architecture, DataRecipe, DataShape, EmbeddedCorpus, LogKind, ModelRecipe, OptimizerKind,
+    PositionKind, Recipe, RecipeError, ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
+pub use rehearsal::{Memory, Rehearsal, Stage, rehearse};
 pub use run::{Resume, RunOptions, run, run_with};
 pub use schedule::Schedule;
 pub use speech::held_out_utterances;

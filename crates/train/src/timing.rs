@@ -285,7 +285,7 @@ impl RandomTokens {
     }
 }
 
-fn time<B: AutodiffBackend, O: Objective<B>>(
+pub(crate) fn time<B: AutodiffBackend, O: Objective<B>>(
     mut objective: O,
     mut model: O::Model,
     recipe: &Recipe,
