@@ -114,6 +114,12 @@ pub(crate) struct Train {
     /// Change a value of the recipe, for example train.steps=200; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Print the recipe with all that is changed here, and do nothing else
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Check recipe and data and say what the run will cost in memory and time; write nothing
+    #[arg(long, conflicts_with_all = ["resume", "print_config"])]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -316,7 +322,7 @@ pub(crate) struct Plot {
     /// Run folders
     #[arg(value_name = "RUN_DIR", required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The picture; by default loss.svg in the first run's folder
+    /// The picture; by default loss.svg in the run's folder or, of several runs, losses.svg beside the first one's
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) output: Option<PathBuf>,
 }

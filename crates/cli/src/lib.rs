@@ -10,6 +10,7 @@ mod console;
 mod error;
 mod heat_map;
 mod interrupt;
+mod memory;
 mod output;
 mod platform;
 mod progress;
@@ -90,6 +91,10 @@ fn run<P: Platform>(
     };
     match &arguments.command {
         Command::Quickstart(options) => commands::quickstart::run(options, &context()?),
+        Command::Train(options) if options.print_config => {
+            commands::train::print_config::<P>(options, arguments.common.seed, console)
+        }
+        Command::Train(options) if options.dry_run => commands::dry_run::run(options, &context()?),
         Command::Train(options) => commands::train::run(options, &context()?),
         Command::Generate(options) => commands::generate::run(options, &context()?),
         Command::Translate(options) => commands::translate::run(options, &context()?),

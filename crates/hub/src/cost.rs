@@ -15,6 +15,10 @@
 //! it beside, and a head that is tied to the embedding costs what another costs. A convolution counts as often as it is
 //! applied for one vector of what the encoder reads.
 
+mod step;
+
+pub use step::{BatchShape, StepCost};
+
 use crate::config::ModelConfig;
 use crate::parameters::Parameter;
 use hearth_model::StackConfig;

@@ -60,7 +60,7 @@ mod weights;
 
 pub use atomic::replace_directory;
 pub use config::{Model, ModelConfig};
-pub use cost::{Cost, TokenCost};
+pub use cost::{BatchShape, Cost, StepCost, TokenCost};
 pub use dialects::Dialect;
 pub use directory::{ModelDirectory, read_config};
 pub use error::HubError;

@@ -1,12 +1,12 @@
-//! From a recipe for a model that reads and does not write to a trained model in a folder.
+//! From a recipe for a model that reads and does not write to its model and its data.
 
 use crate::error::TrainError;
-use crate::event::{Event, Outcome};
 use crate::objective::{Inner, Package, Trainable};
 use crate::objectives::{Classification, MaskedModelling};
 use crate::recipe::{DataShape, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
-use crate::run::{first_model, prepare, split_text, tokenizer_path, train_bpe};
-use crate::trainer::{Card, Place, Trainer};
+use crate::run::{first_model, split_text, tokenizer_path, train_bpe};
+use crate::trainer::Card;
+use crate::work::{Ready, Work};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{
     BatchError, ClassBatches, ImageClasses, MaskTokens, MaskedWindows, TextClasses, WindowShape,
@@ -21,13 +21,12 @@ use hearth_model::{Classifier, ImageSize};
 /// The tokens that a tokenizer for texts that are read has, in this order where it is trained here.
 const SPECIAL: [&str; 4] = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"];
 
-/// Trains a model to guess the masked tokens of a text.
-pub(crate) fn masked_modelling<B: AutodiffBackend>(
+/// Work on a model that guesses the masked tokens of a text.
+pub(crate) fn masked_modelling<B: AutodiffBackend, W: Work<B>>(
     recipe: &Recipe,
-    place: Place<'_>,
     device: &B::Device,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
+    work: W,
+) -> Result<W::Output, TrainError> {
     let (training, validation) = split_text(recipe)?;
     let tokenizer = tokenizer(recipe, std::iter::once(training.as_str()))?;
     let [pad, first, last, mask] = special_ids(&tokenizer, recipe)?;
@@ -63,8 +62,7 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
     let Model::Bert(model) = first_model::<B>(recipe, &config, device)? else {
         unreachable!("a recipe for bert makes a bert");
     };
-    prepare(place, recipe)?;
-    let trainer = Trainer {
+    work.on(Ready {
         objective: MaskedModelling {
             training,
             validation,
@@ -76,11 +74,11 @@ pub(crate) fn masked_modelling<B: AutodiffBackend>(
             tokenizer: Some(tokenizer),
             ..Card::new(config, padded_with(pad))
         },
+        model,
+        data: described,
         recipe,
-        place,
         device,
-    };
-    trainer.run(model, described, observer)
+    })
 }
 
 /// The texts of a recipe for a classifier: those trained on, and those held out, with the same labels.
@@ -100,13 +98,12 @@ pub fn held_out_texts(recipe: &Recipe) -> Result<(LabelledText, LabelledText), T
     Ok((corpus, validation))
 }
 
-/// Trains a model to name the class of a text.
-pub(crate) fn text_classification<B: AutodiffBackend>(
+/// Work on a model that names the class of a text.
+pub(crate) fn text_classification<B: AutodiffBackend, W: Work<B>>(
     recipe: &Recipe,
-    place: Place<'_>,
     device: &B::Device,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
+    work: W,
+) -> Result<W::Output, TrainError> {
     let (training, validation) = held_out_texts(recipe)?;
     let labels = training.labels.clone();
     let texts = training.rows.iter().map(|row| row.text.as_str());
@@ -151,14 +148,13 @@ pub(crate) fn text_classification<B: AutodiffBackend>(
         labels: Some(labels),
         ..Card::new(config, padded_with(pad))
     };
-    classify::<B, _, _>(
-        recipe,
-        card,
+    let rest = (described, recipe, device);
+    classify(
         [training, validation],
         (model, Model::Bert),
-        (place, device),
-        described,
-        observer,
+        card,
+        rest,
+        work,
     )
 }
 
@@ -199,13 +195,12 @@ fn pixel_config(image: ImageSize) -> PixelConfig {
     PixelConfig::new(image.n_channels, size)
 }
 
-/// Trains a model to name the class of an image.
-pub(crate) fn image_classification<B: AutodiffBackend>(
+/// Work on a model that names the class of an image.
+pub(crate) fn image_classification<B: AutodiffBackend, W: Work<B>>(
     recipe: &Recipe,
-    place: Place<'_>,
     device: &B::Device,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
+    work: W,
+) -> Result<W::Output, TrainError> {
     let image = image_size(recipe);
     let pixels = pixel_config(image);
     let (training, validation) = held_out_images(recipe)?;
@@ -241,42 +236,38 @@ pub(crate) fn image_classification<B: AutodiffBackend>(
         labels: Some(names),
         ..Card::new(config, SpecialTokens::default())
     };
-    classify::<B, _, _>(
-        recipe,
-        card,
+    let rest = (described, recipe, device);
+    classify(
         [training, validation],
         (model, Model::Vit),
-        (place, device),
-        described,
-        observer,
+        card,
+        rest,
+        work,
     )
 }
 
-/// Trains a classifier of whatever architecture.
-fn classify<B: AutodiffBackend, M, D>(
-    recipe: &Recipe,
-    card: Card,
-    data: [D; 2],
+/// Work on a classifier of whatever architecture.
+fn classify<B: AutodiffBackend, M, D, W: Work<B>>(
+    classes: [D; 2],
     (model, package): (M, Package<B, M>),
-    (place, device): (Place<'_>, &B::Device),
-    described: String,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError>
+    card: Card,
+    (data, recipe, device): (String, &Recipe, &B::Device),
+    work: W,
+) -> Result<W::Output, TrainError>
 where
     D: ClassBatches,
     M: Trainable<B> + Classifier<B, Input = D::Input<B>>,
     Inner<B, M>: Classifier<B::InnerBackend, Input = D::Input<B::InnerBackend>>,
 {
-    prepare(place, recipe)?;
     let (seed, smoothing) = (recipe.train.seed, recipe.train.label_smoothing);
-    let trainer = Trainer {
-        objective: Classification::new(data, seed, smoothing, device.clone(), package),
+    work.on(Ready {
+        objective: Classification::new(classes, seed, smoothing, device.clone(), package),
+        model,
         card,
+        data,
         recipe,
-        place,
         device,
-    };
-    trainer.run(model, described, observer)
+    })
 }
 
 fn tokenizer<'a>(

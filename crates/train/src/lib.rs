@@ -13,6 +13,7 @@ mod flat;
 mod freezing;
 mod gradients;
 mod group;
+mod logs;
 mod metrics;
 mod names;
 mod objective;
@@ -21,6 +22,7 @@ mod optimizer;
 mod pairs;
 mod plot;
 mod recipe;
+mod rehearsal;
 mod run;
 mod schedule;
 mod speech;
@@ -28,6 +30,7 @@ mod timing;
 mod trained;
 mod trainer;
 mod update;
+mod work;
 
 pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
@@ -43,10 +46,11 @@ pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, DataShape, EmbeddedCorpus, InitialisationKind, LoraRecipe,
+    Architecture, DataRecipe, DataShape, EmbeddedCorpus, InitialisationKind, LogKind, LoraRecipe,
     ModelRecipe, OptimizerKind, PositionKind, Recipe, RecipeError, ScheduleKind, TokenizerKind,
     TokenizerRecipe, TrainRecipe,
 };
+pub use rehearsal::{Memory, Rehearsal, Stage, rehearse};
 pub use run::{Resume, RunOptions, run, run_with};
 pub use schedule::Schedule;
 pub use speech::held_out_utterances;

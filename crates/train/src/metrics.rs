@@ -1,10 +1,16 @@
 //! `metrics.jsonl`: one JSON object a line, appended as training goes.
 
 use crate::error::TrainError;
+use crate::logs::LogFile;
+use crate::recipe::LogKind;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The name of the file in a run's folder.
+pub(crate) const NAME: &str = "metrics.jsonl";
 
 /// What a metric was measured on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,38 +48,51 @@ pub struct Metric {
     pub perplexity: Option<f64>,
     /// Seconds since training began.
     pub seconds: f64,
+    /// When it was measured, in seconds since 1970 (UTC), where that was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<f64>,
 }
 
-/// Appends metrics to a file.
-#[derive(Debug)]
+/// Seconds since 1970 (UTC).
+pub(crate) fn unix_time() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}
+
+/// Appends metrics to a run's `metrics.jsonl` and to the files that follow from it.
+#[derive(Debug, Default)]
 pub(crate) struct MetricsWriter {
     path: PathBuf,
     /// None where another process writes.
     file: Option<File>,
+    logs: Vec<LogFile>,
 }
 
 impl MetricsWriter {
-    pub(crate) fn create(path: PathBuf) -> Result<Self, TrainError> {
-        match File::create(&path) {
-            Ok(file) => Ok(Self {
-                path,
-                file: Some(file),
-            }),
-            Err(source) => Err(TrainError::file("create", path)(source)),
-        }
+    /// - `logs`: the files besides
+    pub(crate) fn create(folder: &Path, logs: &[LogKind]) -> Result<Self, TrainError> {
+        let path = folder.join(NAME);
+        let file = File::create(&path).map_err(TrainError::file("create", &path))?;
+        Ok(Self {
+            path,
+            file: Some(file),
+            logs: LogFile::begin(folder, logs, &[])?,
+        })
     }
 
     /// Writes nothing.
     pub(crate) fn silent() -> Self {
-        Self {
-            path: PathBuf::new(),
-            file: None,
-        }
+        Self::default()
     }
 
-    /// Goes on behind the first `n_bytes` of a file, and drops what stands behind them. Of a file that is shorter all whole
+    /// Goes on behind the first `n_bytes` of the file, and drops what stands behind them. Of a file that is shorter all whole
     /// lines are kept.
-    pub(crate) fn resume(path: PathBuf, n_bytes: u64) -> Result<Self, TrainError> {
+    pub(crate) fn resume(
+        folder: &Path,
+        n_bytes: u64,
+        logs: &[LogKind],
+    ) -> Result<Self, TrainError> {
+        let path = folder.join(NAME);
         let opened = OpenOptions::new()
             .read(true)
             .write(true)
@@ -94,13 +113,12 @@ impl MetricsWriter {
             file.seek(SeekFrom::Start(kept))?;
             Ok(file)
         });
-        match cut {
-            Ok(file) => Ok(Self {
-                path,
-                file: Some(file),
-            }),
-            Err(source) => Err(TrainError::file("write", path)(source)),
-        }
+        let file = cut.map_err(TrainError::file("write", &path))?;
+        Ok(Self {
+            file: Some(file),
+            logs: LogFile::begin(folder, logs, &read_metrics(&path)?)?,
+            path,
+        })
     }
 
     pub(crate) fn write(&mut self, metric: &Metric) -> Result<(), TrainError> {
@@ -110,7 +128,8 @@ impl MetricsWriter {
         serde_json::to_string(metric)
             .map_err(std::io::Error::from)
             .and_then(|line| writeln!(file, "{line}"))
-            .map_err(TrainError::file("write", &self.path))
+            .map_err(TrainError::file("write", &self.path))?;
+        self.logs.iter_mut().try_for_each(|log| log.write(metric))
     }
 
     /// Makes what was written durable, and says how many bytes that is.
@@ -168,6 +187,7 @@ mod tests {
             skipped: None,
             perplexity: None,
             seconds: 0.25,
+            time: Some(1_700_000_000.125),
         }
     }
 
@@ -175,7 +195,7 @@ mod tests {
     fn what_is_written_is_read_and_a_line_cut_off_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("metrics.jsonl");
-        let mut writer = MetricsWriter::create(path.clone()).expect("a file");
+        let mut writer = MetricsWriter::create(folder.path(), &[]).expect("a file");
         writer.write(&metric(1)).expect("a line");
         writer.write(&metric(2)).expect("a line");
         write!(
@@ -193,14 +213,14 @@ mod tests {
     fn what_stands_behind_the_length_that_was_noted_is_dropped() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("metrics.jsonl");
-        let mut writer = MetricsWriter::create(path.clone()).expect("a file");
+        let mut writer = MetricsWriter::create(folder.path(), &[]).expect("a file");
         writer.write(&metric(1)).expect("a line");
         let n_bytes = writer.sync().expect("a file");
         writer.write(&metric(2)).expect("a line");
         write!(writer.file.as_mut().expect("a file"), "{{\"st").expect("half a line");
         // Cut where it was noted; of a file that has lost its end, the whole lines.
         for noted in [n_bytes, 10_000] {
-            let mut writer = MetricsWriter::resume(path.clone(), noted).expect("a file");
+            let mut writer = MetricsWriter::resume(folder.path(), noted, &[]).expect("a file");
             writer.write(&metric(3)).expect("a line");
             let kept = read_metrics(&path).expect("metrics");
             let expected: &[Metric] = if noted == n_bytes {
@@ -210,6 +230,43 @@ mod tests {
             };
             assert_eq!(kept, expected);
         }
+    }
+
+    #[test]
+    fn a_table_and_events_hold_what_is_kept_and_go_with_their_kind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = |kind: &str| -> Vec<String> {
+            let entries = std::fs::read_dir(folder.path()).expect("a folder");
+            let names = entries.map(|entry| entry.expect("an entry").file_name());
+            names
+                .map(|name| name.into_string().expect("UTF-8"))
+                .filter(|name| name.contains(kind))
+                .collect()
+        };
+        let read = |name: &str| std::fs::read(folder.path().join(name)).expect("a file");
+        let both = [LogKind::Tensorboard, LogKind::Csv, LogKind::Csv];
+        let mut writer = MetricsWriter::create(folder.path(), &both).expect("a folder");
+        writer.write(&metric(1)).expect("written");
+        let n_bytes = writer.sync().expect("a file");
+        let [table, events] = [files("csv"), files("tfevents")].map(|names| read(&names[0]));
+        writer.write(&metric(2)).expect("written");
+        assert!(read(&files("csv")[0]).len() > table.len());
+        drop(writer);
+
+        let mut writer = MetricsWriter::resume(folder.path(), n_bytes, &both).expect("a folder");
+        assert_eq!(read(&files("csv")[0]), table);
+        let [name] = files("tfevents").try_into().expect("one file");
+        // But for the time at which the file was begun, which two records hold.
+        assert_eq!(read(&name).len(), events.len());
+        let of_step = |events: &[u8]| events[events.len() - 80..].to_vec();
+        assert_eq!(of_step(&read(&name)), of_step(&events));
+        writer.write(&metric(3)).expect("written");
+        let table = String::from_utf8(read("metrics.csv")).expect("text");
+        let steps = table.lines().map(|row| row.split(',').next());
+        assert!(steps.eq(["step", "1", "3"].map(Some)), "{table}");
+
+        MetricsWriter::resume(folder.path(), n_bytes, &[]).expect("a folder");
+        assert_eq!([files("csv"), files("tfevents")].concat(), [""; 0]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! From a recipe for pairs to a trained model in a folder.
+//! From a recipe for pairs to its model and its data.
 
 use crate::error::TrainError;
-use crate::event::{Event, Outcome};
 use crate::objective::{Inner, Package, Trainable};
 use crate::objectives::{PairLoss, Translation};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind, TrainRecipe};
-use crate::run::{first_model, prepare, tokenizer_path, train_bpe};
-use crate::trainer::{Card, Place, Trainer};
+use crate::run::{first_model, tokenizer_path, train_bpe};
+use crate::trainer::Card;
+use crate::work::{Ready, Work};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor};
 use hearth_batch::{BatchError, BatchSize, PairBatches, PairIds, PairTokens};
@@ -49,12 +49,11 @@ fn turned(mut corpus: PairCorpus, swap: bool) -> PairCorpus {
     corpus
 }
 
-pub(crate) fn run<B: AutodiffBackend>(
+pub(crate) fn run<B: AutodiffBackend, W: Work<B>>(
     recipe: &Recipe,
-    place: Place<'_>,
     device: &B::Device,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
+    work: W,
+) -> Result<W::Output, TrainError> {
     let (training, validation) = held_out_pairs(recipe)?;
     let tokenizer = match recipe.tokenizer.kind {
         TokenizerKind::File => Tokenizer::read(tokenizer_path(recipe))?,
@@ -93,61 +92,44 @@ pub(crate) fn run<B: AutodiffBackend>(
         .model
         .config(tokenizer.vocab())
         .map_err(RecipeError::from)?;
-    prepare(place, recipe)?;
     let model = first_model::<B>(recipe, &config, device)?;
     let card = Card {
         tokenizer: Some(tokenizer),
         ..Card::new(config, special)
     };
     let batches = [training, validation];
-    let place = (place, device);
+    let rest = (described, recipe, device);
     match model {
-        Model::Transformer(model) => train_on_pairs(
-            recipe,
-            card,
-            batches,
-            (model, Model::Transformer),
-            place,
-            described,
-            observer,
-        ),
-        Model::RnnSeq2Seq(model) => train_on_pairs(
-            recipe,
-            card,
-            batches,
-            (model, Model::RnnSeq2Seq),
-            place,
-            described,
-            observer,
-        ),
+        Model::Transformer(model) => {
+            on_pairs(batches, (model, Model::Transformer), card, rest, work)
+        }
+        Model::RnnSeq2Seq(model) => on_pairs(batches, (model, Model::RnnSeq2Seq), card, rest, work),
         _ => unreachable!("a recipe for pairs makes an encoder-decoder"),
     }
 }
 
-/// Trains an encoder-decoder of whatever architecture.
-fn train_on_pairs<B: AutodiffBackend, M>(
-    recipe: &Recipe,
-    card: Card,
+/// Work on an encoder-decoder of whatever architecture.
+fn on_pairs<B: AutodiffBackend, M, W: Work<B>>(
     [training, validation]: [PairBatches; 2],
     (model, package): (M, Package<B, M>),
-    (place, device): (Place<'_>, &B::Device),
-    described: String,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError>
+    card: Card,
+    (data, recipe, device): (String, &Recipe, &B::Device),
+    work: W,
+) -> Result<W::Output, TrainError>
 where
     M: Trainable<B> + Conditional<B, Source = Tensor<B, 2, Int>>,
     Inner<B, M>: Conditional<B::InnerBackend, Source = Tensor<B::InnerBackend, 2, Int>>,
 {
     let (seed, choices) = (recipe.train.seed, pair_loss(&recipe.train));
     let objective = Translation::new(training, validation, seed, choices, device.clone(), package);
-    let trainer = Trainer {
+    work.on(Ready {
         objective,
+        model,
         card,
+        data,
         recipe,
-        place,
         device,
-    };
-    trainer.run(model, described, observer)
+    })
 }
 
 /// How a recipe takes the loss of a pair.

@@ -1,7 +1,7 @@
 //! Loss curves as a picture.
 
 use crate::error::TrainError;
-use crate::metrics::{Metric, Split, read_metrics};
+use crate::metrics::{self, Metric, Split, read_metrics};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use std::path::{Path, PathBuf};
@@ -31,13 +31,10 @@ const COLORS: [RGBColor; 7] = [
 /// If a run has no readable metrics or the picture cannot be written.
 pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
     let mut curves = Vec::new();
-    for (run, &color) in runs.iter().zip(COLORS.iter().cycle()) {
-        let path = run.join("metrics.jsonl");
+    let named = runs.iter().zip(names(runs));
+    for ((run, name), &color) in named.zip(COLORS.iter().cycle()) {
+        let path = run.join(metrics::NAME);
         let metrics = read_metrics(&path)?;
-        let name = run.file_name().map_or_else(
-            || run.display().to_string(),
-            |n| n.to_string_lossy().into_owned(),
-        );
         let label = |kind: &str| {
             if runs.len() > 1 {
                 format!("{name}, {kind}")
@@ -74,6 +71,21 @@ pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
         path: output.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// What runs are called: as their folders, or by their whole paths where two would be called the same.
+fn names(runs: &[PathBuf]) -> Vec<String> {
+    let short = |run: &PathBuf| Some(run.file_name()?.to_string_lossy().into_owned());
+    let name = |run: &PathBuf| {
+        let is_taken = runs
+            .iter()
+            .filter(|other| short(other) == short(run))
+            .count()
+            > 1;
+        let own = short(run).filter(|_| !is_taken);
+        own.unwrap_or_else(|| run.display().to_string())
+    };
+    runs.iter().map(name).collect()
 }
 
 fn points(metrics: &[Metric], split: Split) -> Vec<(f64, f64)> {
@@ -173,6 +185,13 @@ mod tests {
         ] {
             assert!(svg.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn runs_are_called_as_their_folders_and_by_their_paths_where_that_is_not_enough() {
+        let named = |runs: [&str; 3]| names(&runs.map(PathBuf::from));
+        assert_eq!(named(["runs/a", "b/", "."]), ["a", "b", "."]);
+        assert_eq!(named(["x/a", "y/a", "y/b"]), ["x/a", "y/a", "b"]);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
 use crate::freezing::freeze;
 use crate::group::{Alone, Group};
-use crate::objective::{Inner, Package, Trainable};
+use crate::objective::{Inner, Objective, Package, Trainable};
 use crate::objectives::LanguageModelling;
 use crate::recipe::{Architecture, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::trainer::{Card, Place, Trainer};
+use crate::work::{Ready, Work};
 use crate::{encoders, pairs, speech};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
@@ -58,7 +59,7 @@ impl<'a> RunOptions<'a> {
 }
 
 /// Trains what a recipe describes and leaves in `folder`: `config.toml` (the recipe as resolved), `best/` and `last/`
-/// model directories, `checkpoints/`, `metrics.jsonl` and `loss.svg`.
+/// model directories, `checkpoints/`, `metrics.jsonl`, what [`LogKind`](crate::LogKind) adds, and `loss.svg`.
 ///
 /// # Errors
 /// If the data cannot be read or does not fit the recipe, a file cannot be written, or training diverges.
@@ -95,35 +96,75 @@ pub fn run_with<B: AutodiffBackend>(
         request: options.request,
         group: options.group,
     };
-    if recipe.train.gradient_checkpointing {
-        return run_at::<Frugal<B>>(recipe, place, device, observer);
-    }
-    run_at::<B>(recipe, place, device, observer)
+    with_data::<B, _>(recipe, device, Training { place, observer })
 }
 
-/// The same with a backward pass that computes again what is cheap to compute, instead of holding it: Burn's balanced strategy.
-/// Chen et al. 2016 <https://arxiv.org/abs/1604.06174>.
+/// A backend whose backward pass computes again what is cheap to compute, instead of holding it: Burn's balanced strategy. Chen et
+/// al. 2016 <https://arxiv.org/abs/1604.06174>.
 pub(crate) type Frugal<B> = Autodiff<<B as AutodiffBackend>::InnerBackend, BalancedCheckpointing>;
 
-fn run_at<B: AutodiffBackend>(
+/// To train, in a place and before an observer.
+struct Training<'a> {
+    place: Place<'a>,
+    observer: &'a mut dyn FnMut(&Event),
+}
+
+impl<B: AutodiffBackend> Work<B> for Training<'_> {
+    type Output = Outcome;
+
+    fn on<O: Objective<B>>(self, ready: Ready<'_, B, O>) -> Result<Outcome, TrainError> {
+        let Self { place, observer } = self;
+        if place.writes() {
+            write_recipe(place.folder, ready.recipe)?;
+        }
+        let trainer = Trainer {
+            objective: ready.objective,
+            card: ready.card,
+            recipe: ready.recipe,
+            place,
+            device: ready.device,
+        };
+        trainer.run(ready.model, ready.data, observer)
+    }
+}
+
+/// Makes the run's folder and writes down what is run.
+fn write_recipe(folder: &Path, recipe: &Recipe) -> Result<(), TrainError> {
+    let path = folder.join(RECIPE);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&path, recipe.to_toml()))
+        .map_err(TrainError::file("write", &path))
+}
+
+/// Reads a recipe's data and makes its model, for some work.
+pub(crate) fn with_data<B: AutodiffBackend, W>(
     recipe: &Recipe,
-    place: Place<'_>,
     device: &B::Device,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
+    work: W,
+) -> Result<<W as Work<B>>::Output, TrainError>
+where
+    W: Work<B> + Work<Frugal<B>, Output = <W as Work<B>>::Output>,
+{
+    match recipe.train.gradient_checkpointing {
+        true => with_data_at::<Frugal<B>, _>(recipe, device, work),
+        false => with_data_at::<B, _>(recipe, device, work),
+    }
+}
+
+fn with_data_at<B: AutodiffBackend, W: Work<B>>(
+    recipe: &Recipe,
+    device: &B::Device,
+    work: W,
+) -> Result<W::Output, TrainError> {
     match recipe.model.architecture {
-        Architecture::Transformer | Architecture::RnnSeq2Seq => {
-            pairs::run::<B>(recipe, place, device, observer)
-        }
-        Architecture::SpeechToText => speech::run::<B>(recipe, place, device, observer),
+        Architecture::Transformer | Architecture::RnnSeq2Seq => pairs::run(recipe, device, work),
+        Architecture::SpeechToText => speech::run(recipe, device, work),
         Architecture::Gpt | Architecture::Llama | Architecture::Lstm | Architecture::Gru => {
-            language_modelling::<B>(recipe, place, device, observer)
+            language_modelling(recipe, device, work)
         }
-        Architecture::Bert => encoders::masked_modelling::<B>(recipe, place, device, observer),
-        Architecture::BertClassifier => {
-            encoders::text_classification::<B>(recipe, place, device, observer)
-        }
-        Architecture::Vit => encoders::image_classification::<B>(recipe, place, device, observer),
+        Architecture::Bert => encoders::masked_modelling(recipe, device, work),
+        Architecture::BertClassifier => encoders::text_classification(recipe, device, work),
+        Architecture::Vit => encoders::image_classification(recipe, device, work),
     }
 }
 
@@ -179,12 +220,11 @@ pub(crate) fn split_text(recipe: &Recipe) -> Result<(String, String), TrainError
     Ok((corpus.text().to_owned(), validation.text().to_owned()))
 }
 
-fn language_modelling<B: AutodiffBackend>(
+fn language_modelling<B: AutodiffBackend, W: Work<B>>(
     recipe: &Recipe,
-    place: Place<'_>,
     device: &B::Device,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
+    work: W,
+) -> Result<W::Output, TrainError> {
     let (training, validation) = split_text(recipe)?;
     let tokenizer = match recipe.tokenizer.kind {
         // A character that only the end of the text has is still a character of the text.
@@ -224,52 +264,33 @@ fn language_modelling<B: AutodiffBackend>(
         eos: end.into_iter().collect(),
         ..SpecialTokens::default()
     };
-    prepare(place, recipe)?;
     let model = first_model::<B>(recipe, &config, device)?;
     let card = Card {
         tokenizer: Some(tokenizer),
         ..Card::new(config, special)
     };
     let windows = [training, validation];
-    let place = (place, device);
+    let rest = (described, recipe, device);
     match model {
-        Model::Gpt(model) => train_on_text(
-            recipe,
-            card,
-            windows,
-            (model, Model::Gpt),
-            place,
-            described,
-            observer,
-        ),
-        Model::RnnLm(model) => train_on_text(
-            recipe,
-            card,
-            windows,
-            (model, Model::RnnLm),
-            place,
-            described,
-            observer,
-        ),
+        Model::Gpt(model) => on_text(windows, (model, Model::Gpt), card, rest, work),
+        Model::RnnLm(model) => on_text(windows, (model, Model::RnnLm), card, rest, work),
         _ => unreachable!("a recipe for text makes a language model"),
     }
 }
 
-/// Trains a language model of whatever architecture.
-fn train_on_text<B: AutodiffBackend, M>(
-    recipe: &Recipe,
-    card: Card,
+/// Work on a language model of whatever architecture.
+fn on_text<B: AutodiffBackend, M, W: Work<B>>(
     [training, validation]: [TextWindows; 2],
     (model, package): (M, Package<B, M>),
-    (place, device): (Place<'_>, &B::Device),
-    described: String,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError>
+    card: Card,
+    (data, recipe, device): (String, &Recipe, &B::Device),
+    work: W,
+) -> Result<W::Output, TrainError>
 where
     M: Trainable<B> + LanguageModel<B>,
     Inner<B, M>: LanguageModel<B::InnerBackend>,
 {
-    let trainer = Trainer {
+    work.on(Ready {
         objective: LanguageModelling {
             training,
             validation,
@@ -279,12 +300,12 @@ where
             device: device.clone(),
             package,
         },
+        model,
         card,
+        data,
         recipe,
-        place,
         device,
-    };
-    trainer.run(model, described, observer)
+    })
 }
 
 pub(crate) fn train_bpe<'a>(
@@ -321,15 +342,4 @@ pub(crate) fn first_model<B: AutodiffBackend>(
         None => model,
     };
     Ok(freeze(model, recipe)?)
-}
-
-/// Makes the run's folder and writes down what is run.
-pub(crate) fn prepare(place: Place<'_>, recipe: &Recipe) -> Result<(), TrainError> {
-    if !place.writes() {
-        return Ok(());
-    }
-    let path = place.folder.join(RECIPE);
-    std::fs::create_dir_all(place.folder)
-        .and_then(|()| std::fs::write(&path, recipe.to_toml()))
-        .map_err(TrainError::file("write", &path))
 }

@@ -1,12 +1,12 @@
-//! From a recipe for speech to a trained model in a folder.
+//! From a recipe for speech to its model and its data.
 
 use crate::error::TrainError;
-use crate::event::{Event, Outcome};
 use crate::objectives::{SpeechRecognition, SpeechWeights};
 use crate::pairs::{pair_tokens, pairs_a_batch};
 use crate::recipe::{EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
-use crate::run::{first_model, prepare, tokenizer_path, train_bpe};
-use crate::trainer::{Card, Place, Trainer};
+use crate::run::{first_model, tokenizer_path, train_bpe};
+use crate::trainer::Card;
+use crate::work::{Ready, Work};
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{BatchError, PairTokens, SpeechBatches, SpeechIds, Stream, derive_seed};
 use hearth_data::{
@@ -56,12 +56,11 @@ fn features(recipe: &Recipe) -> FilterbankConfig {
     }
 }
 
-pub(crate) fn run<B: AutodiffBackend>(
+pub(crate) fn run<B: AutodiffBackend, W: Work<B>>(
     recipe: &Recipe,
-    place: Place<'_>,
     device: &B::Device,
-    observer: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
+    work: W,
+) -> Result<W::Output, TrainError> {
     let (training, validation) = held_out_utterances(recipe)?;
     let tokenizer = match recipe.tokenizer.kind {
         TokenizerKind::File => Tokenizer::read(tokenizer_path(recipe))?,
@@ -99,24 +98,23 @@ pub(crate) fn run<B: AutodiffBackend>(
     let Model::SpeechToText(model) = first_model::<B>(recipe, &config, device)? else {
         unreachable!("a speech-to-text recipe makes a speech-to-text model");
     };
-    prepare(place, recipe)?;
     let weights = SpeechWeights {
         label_smoothing: recipe.train.label_smoothing,
         ctc: recipe.train.ctc_weight,
     };
     let seed = recipe.train.seed;
-    let trainer = Trainer {
+    work.on(Ready {
         objective: SpeechRecognition::new(training, validation, seed, weights, device.clone()),
         card: Card {
             tokenizer: Some(tokenizer),
             features: Some(features(recipe)),
             ..Card::new(config, special)
         },
+        model,
+        data: described,
         recipe,
-        place,
         device,
-    };
-    trainer.run(model, described, observer)
+    })
 }
 
 /// The model's config: with a head for CTC if that is trained; positions counted from the padding token, as the field's

@@ -298,7 +298,7 @@ impl RandomTokens {
     }
 }
 
-fn time<B: AutodiffBackend, O: Objective<B>>(
+pub(crate) fn time<B: AutodiffBackend, O: Objective<B>>(
     mut objective: O,
     model: O::Model,
     recipe: &Recipe,

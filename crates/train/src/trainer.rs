@@ -178,10 +178,10 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         updater: &mut Updater<O::Model, B>,
         fingerprint: &str,
     ) -> Result<Begun<B, O::Model>, TrainError> {
-        let metrics = self.place.folder.join("metrics.jsonl");
+        let (folder, logs) = (self.place.folder, &self.recipe.train.logs);
         let Some(checkpoint) = self.place.from else {
             let metrics = match self.place.writes() {
-                true => MetricsWriter::create(metrics)?,
+                true => MetricsWriter::create(folder, logs)?,
                 false => MetricsWriter::silent(),
             };
             return Ok((trained, Standing::at_the_beginning(), metrics));
@@ -207,7 +207,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             .read(&trained, state.n_updates, &path.join(OPTIMIZER))
             .map_err(foreign)?;
         let metrics = match self.place.writes() {
-            true => MetricsWriter::resume(metrics, state.metrics_bytes)?,
+            true => MetricsWriter::resume(folder, state.metrics_bytes, logs)?,
             false => MetricsWriter::silent(),
         };
         Ok((trained, Standing::at(state), metrics))

@@ -135,6 +135,7 @@ fn metrics(run: &Path) -> Vec<Metric> {
     let timeless = |metric| Metric {
         tokens_per_s: None,
         seconds: 0.0,
+        time: None,
         ..metric
     };
     all.into_iter().map(timeless).collect()

@@ -12,6 +12,8 @@ const EXAMPLES: &[(&str, &str)] = &[
          {} train --config configs/cicero.toml --set train.steps=200 --set train.lr=3e-4\n  \
          {} train --config configs/cicero.toml --data mine.txt --data more.txt.gz --out runs/mine\n  \
          {} train --config configs/shakespeare-char-small.toml --replicas 2\n  \
+         {} train --config configs/cicero.toml --set model.d_model=64 --print-config\n  \
+         {} train --config configs/cicero.toml --data mine.txt --dry-run\n  \
          {} train --config configs/cicero.toml --out runs/cicero --resume auto\n  \
          {} train --config configs/cicero.toml --resume runs/cicero/checkpoints/step-00000500",
     ),
@@ -84,7 +86,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("devices", "{} devices --json"),
     (
         "plot",
-        "{} plot runs/quickstart\n  {} plot runs/a runs/b --output both.svg",
+        "{} plot runs/quickstart\n  {} plot runs/a runs/b runs/c\n  {} plot runs/a runs/b --output both.svg",
     ),
     (
         "completions",

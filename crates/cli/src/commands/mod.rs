@@ -5,6 +5,7 @@ pub(crate) mod classify;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod devices;
+pub(crate) mod dry_run;
 pub(crate) mod embed;
 pub(crate) mod fill_mask;
 pub(crate) mod forward;

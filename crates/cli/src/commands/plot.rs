@@ -7,9 +7,11 @@ use hearth_train::plot_losses;
 use serde_json::json;
 
 pub(crate) fn run(options: &Plot, console: Console) -> Result<(), CliError> {
-    let output = match &options.output {
-        Some(path) => path.clone(),
-        None => options.runs[0].join("loss.svg"),
+    let output = match (&options.output, options.runs.as_slice()) {
+        (Some(path), _) => path.clone(),
+        (None, [run]) => run.join("loss.svg"),
+        // Each of several runs has a picture of its own.
+        (None, runs) => runs[0].with_file_name("losses.svg"),
     };
     plot_losses(&options.runs, &output)?;
     console.result(

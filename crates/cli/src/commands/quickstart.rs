@@ -1,18 +1,19 @@
 //! `quickstart`: the main job on embedded data, from nothing to a model that is used.
 
 use super::loaded::{Loaded, Writer, open};
-use super::run_folder::{Follower, choose, describe};
+use super::run_folder::{choose, describe, train};
+use super::train::n_replicas;
 use crate::arguments::Quickstart;
 use crate::console::thousands;
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
 use crate::platform::{Inference, Platform};
 use crate::progress::{Progress, readable};
 use crate::{Context, called};
 use hearth_data::Pair;
 use hearth_infer::{DecodeOptions, Strategy, translate};
-use hearth_train::{Recipe, held_out_pairs};
+use hearth_train::{Recipe, Resume, held_out_pairs};
 use serde_json::json;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 /// The recipe, embedded so that the binary needs no file.
@@ -27,22 +28,19 @@ pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Re
         .iter()
         .map(|seed| format!("train.seed={seed}"))
         .collect();
-    let recipe = Recipe::parse(RECIPE, Path::new("number-words.toml"), &seed, &[])?;
+    let mut recipe = Recipe::parse(RECIPE, Path::new("number-words.toml"), &seed, &[])?;
+    recipe.train.replicas = Some(n_replicas::<P>(None, &recipe));
     let folder = choose(options.out.as_deref(), "quickstart")?;
     let console = &context.console;
     console.say("training an encoder-decoder Transformer to read numbers in English and write them in French");
-    let mut follower = Follower::new(*console);
-    let outcome =
-        hearth_train::run::<P::Backend>(&recipe, &folder, &context.device, &mut |event| {
-            follower.hear(event)
-        });
-    follower.finish();
-    let outcome = outcome?;
+    let Some((outcome, interrupt)) = train(&recipe, &folder, Resume::No, context)? else {
+        return Ok(());
+    };
     console.say(format!("trained in {}", readable(outcome.duration)));
 
     let (training, held_out) = held_out_pairs(&recipe)?;
     let loaded = open(&folder.join("best"), context)?;
-    let written = translate_all(&loaded, &held_out, context)?;
+    let written = translate_all(&loaded, &held_out, &interrupt, context)?;
     let right = written
         .iter()
         .zip(&held_out)
@@ -98,6 +96,7 @@ pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Re
 fn translate_all<P: Platform>(
     loaded: &Loaded<Inference<P>>,
     pairs: &[Pair],
+    interrupt: &Interrupt,
     context: &Context<P>,
 ) -> Result<Vec<String>, CliError> {
     let Writer::Conditional(model, special) = loaded.writer("quickstart")? else {
@@ -113,11 +112,12 @@ fn translate_all<P: Platform>(
     for batch in pairs.chunks(BATCH) {
         let sources: Vec<&str> = batch.iter().map(|pair| pair.source.as_str()).collect();
         let sources = tokenizer.encode_all(&sources)?;
-        let go_on = &mut |_| ControlFlow::Continue(());
+        let go_on = &mut |_| interrupt.flow();
         for texts in translate(&model, &sources, special, &options, &context.device, go_on)? {
             let ids = texts.first().map_or(&[][..], |text| &text.ids);
             written.push(tokenizer.decode(ids)?);
         }
+        interrupt.check()?;
         progress.update(written.len() as u64, pairs.len() as u64, || {
             "numbers translated".to_owned()
         });

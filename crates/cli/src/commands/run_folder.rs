@@ -1,13 +1,69 @@
-//! Where a run goes, and how it is followed while it trains.
+//! A run: where it goes, how it is followed while it trains, and how it ends.
 
 use crate::console::{Console, thousands};
 use crate::error::CliError;
+use crate::interrupt::{Interrupt, SaveRequest};
+use crate::platform::Platform;
 use crate::progress::{Progress, readable};
-use hearth_train::{Event, Outcome, Resume};
+use crate::replicas::{Team, share};
+use crate::{Context, called};
+use hearth_train::{Event, Outcome, Recipe, Request, Resume, RunOptions, run_with};
+use serde_json::json;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-/// The folder asked for, which must be free, or the first free one of `runs/NAME`, `runs/NAME-2`, …
+/// Trains with the recipe's replicas, to the end or until a signal. None in a replica: the first one tells of the run.
+///
+/// The interrupt that comes back goes on to note signals.
+pub(crate) fn train<P: Platform>(
+    recipe: &Recipe,
+    folder: &Path,
+    resume: Resume,
+    context: &Context<P>,
+) -> Result<Option<(Outcome, Interrupt)>, CliError> {
+    let team = Team::join(recipe.train.replicas.unwrap_or(1))?;
+    let console = context.console;
+    console.detail(recipe.to_toml());
+    let mut follower = Follower::new(console);
+    let (interrupt, save) = (Interrupt::catch()?, SaveRequest::catch()?);
+    let run = RunOptions {
+        folder,
+        resume,
+        request: &|_| match (interrupt.flow(), save.take()) {
+            (ControlFlow::Break(()), _) => Request::Stop,
+            (_, true) => Request::Save,
+            _ => Request::Continue,
+        },
+        group: team.group(),
+    };
+    let hear = &mut |event: &Event| follower.hear(event);
+    let outcome = run_with::<P::Backend>(recipe, &run, &context.device, hear);
+    follower.finish();
+    let outcome = outcome?;
+    if !team.is_first() {
+        return Ok(None);
+    }
+    if let Some(step) = outcome.stopped_at {
+        let (program, shown) = (called::<P>(), folder.display());
+        console.say(format!(
+            "stopped at step {step} of {}; to go on from there:\n  \
+             {program} train --config {shown}/config.toml --resume {shown}",
+            recipe.train.steps,
+        ));
+        if console.json {
+            console.result(&json!({ "folder": folder, "stopped_at": step }), "")?;
+        }
+        interrupt.check()?;
+    }
+    Ok(Some((outcome, interrupt)))
+}
+
+/// The folder asked for, which must be free, or the first free one of `runs/NAME`, `runs/NAME-2`, …; none for a replica, which
+/// writes nothing.
 pub(crate) fn choose(out: Option<&Path>, name: &str) -> Result<PathBuf, CliError> {
+    if share().is_some() {
+        return Ok(PathBuf::new());
+    }
     match out {
         Some(path) if is_free(path) => Ok(path.to_owned()),
         Some(path) => Err(CliError::Exists {

@@ -1,74 +1,27 @@
 //! `train`: a model by a recipe.
 
-use super::run_folder::{Follower, choose, describe, go_on};
+use super::run_folder::{self, choose, describe, go_on};
 use crate::arguments::Train;
+use crate::console::Console;
 use crate::error::CliError;
-use crate::interrupt::{Interrupt, SaveRequest};
 use crate::platform::Platform;
 use crate::progress::readable;
-use crate::replicas::{Team, decided, share};
+use crate::replicas::decided;
 use crate::{Context, called};
-use hearth_train::{Architecture, Event, Recipe, Request, Resume, RunOptions, run_with};
+use hearth_train::{Architecture, Recipe, Resume};
 use serde_json::json;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
-    let mut recipe = Recipe::read(&options.config, &options.set, &options.data)?;
-    if let Some(seed) = context.seed {
-        recipe.train.seed = seed;
-    }
-    let name = options
-        .config
-        .file_stem()
-        .map_or("run".into(), |stem| stem.to_string_lossy());
-    let out = options.out.as_deref();
-    let (folder, resume) = match &options.resume {
-        // The first replica has chosen.
-        None if share().is_some() => (PathBuf::new(), Resume::No),
-        None => (choose(out, &name)?, Resume::No),
-        Some(path) => go_on(path, out, &name)?,
+    let (recipe, name, from) = resolve::<P>(options, context.seed)?;
+    let (folder, resume) = match from {
+        Some(from) => from,
+        None => (choose(options.out.as_deref(), &name)?, Resume::No),
     };
-    let before = match resume {
-        Resume::No => None,
-        _ => replicas_of(&folder),
-    };
-    let asked = options.replicas.or(recipe.train.replicas).or(before);
-    let n_replicas = n_replicas::<P>(asked, &recipe);
-    recipe.train.replicas = Some(n_replicas);
-    let team = Team::join(n_replicas)?;
-    context.console.detail(recipe.to_toml());
-    let mut follower = Follower::new(context.console);
-    let (interrupt, save) = (Interrupt::catch()?, SaveRequest::catch()?);
-    let run = RunOptions {
-        folder: &folder,
-        resume,
-        request: &|_| match (interrupt.flow(), save.take()) {
-            (ControlFlow::Break(()), _) => Request::Stop,
-            (_, true) => Request::Save,
-            _ => Request::Continue,
-        },
-        group: team.group(),
-    };
-    let hear = &mut |event: &Event| follower.hear(event);
-    let outcome = run_with::<P::Backend>(&recipe, &run, &context.device, hear);
-    follower.finish();
-    let outcome = outcome?;
-    if !team.is_first() {
+    let Some((outcome, _)) = run_folder::train(&recipe, &folder, resume, context)? else {
         return Ok(());
-    }
+    };
     let console = &context.console;
-    if let Some(step) = outcome.stopped_at {
-        console.say(format!(
-            "stopped at step {step} of {}; the same command with --out {} --resume goes on from there",
-            recipe.train.steps,
-            folder.display()
-        ));
-        if console.json {
-            console.result(&json!({ "folder": folder, "stopped_at": step }), "")?;
-        }
-        return interrupt.check();
-    }
     console.say(format!(
         "trained in {} at {:.0} tokens/s\n{}",
         readable(outcome.duration),
@@ -112,6 +65,40 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         console.result(&result, "")?;
     }
     Ok(())
+}
+
+/// `--print-config`: the recipe that would be trained.
+pub(crate) fn print_config<P: Platform>(
+    options: &Train,
+    seed: Option<u64>,
+    console: Console,
+) -> Result<(), CliError> {
+    let (recipe, ..) = resolve::<P>(options, seed)?;
+    console.result(&json!(recipe), recipe.to_toml().trim_end())
+}
+
+/// A recipe, what a run by it is called, and where it goes on, if it does.
+pub(crate) type Resolved = (Recipe, String, Option<(PathBuf, Resume)>);
+
+/// The recipe with all that the command line changes.
+pub(crate) fn resolve<P: Platform>(
+    options: &Train,
+    seed: Option<u64>,
+) -> Result<Resolved, CliError> {
+    let mut recipe = Recipe::read(&options.config, &options.set, &options.data)?;
+    recipe.train.seed = seed.unwrap_or(recipe.train.seed);
+    let name = options
+        .config
+        .file_stem()
+        .map_or("run".into(), |stem| stem.to_string_lossy());
+    let from = match &options.resume {
+        Some(path) => Some(go_on(path, options.out.as_deref(), &name)?),
+        None => None,
+    };
+    let before = from.as_ref().and_then(|(folder, _)| replicas_of(folder));
+    let asked = options.replicas.or(recipe.train.replicas).or(before);
+    recipe.train.replicas = Some(n_replicas::<P>(asked, &recipe));
+    Ok((recipe, name.into_owned(), from))
 }
 
 /// How many replicas train a recipe: no more than a batch has rows.

@@ -90,6 +90,8 @@ macro_rules! tests {
             train {
                 one_seed_trains_one_model_to_the_last_bit,
                 a_model_that_was_trained_can_be_inspected,
+                a_recipe_is_printed_as_it_would_be_trained,
+                a_dry_run_tells_what_a_run_costs_and_writes_nothing,
                 a_run_shows_where_it_is_unless_it_is_told_to_be_quiet,
             }
             replicas {
@@ -99,6 +101,7 @@ macro_rules! tests {
             resume {
                 a_run_that_was_cut_off_goes_on_to_the_last_bit,
                 signals_save_and_stop_a_run,
+                a_quickstart_stops_behind_a_checkpoint_too,
             }
             score {
                 a_text_has_the_perplexity_and_the_bits_of_its_tokens,

@@ -26,7 +26,13 @@ pub(crate) fn one_run_and_two_runs_make_a_picture(program: Program) {
             .starts_with("<svg")
     );
 
+    // Each run keeps its own.
     let other = &trained::transformer(program).run;
+    let finished = program.run(["plot", text(&run), text(other)]).success();
+    let beside = folder.path().join("losses.svg");
+    assert!(finished.stdout.contains(text(&beside)), "{finished:?}");
+    fs::remove_file(&beside).expect("a picture");
+
     let finished = program.run([
         "plot",
         "--json",

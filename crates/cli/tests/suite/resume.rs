@@ -1,6 +1,7 @@
 //! `train --resume`, and what signals do to a run.
 
 use super::program::{Program, text, words};
+use super::train::{agrees_with_its_table, metrics};
 use super::trained::{self, STEPS};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub(crate) fn a_run_that_was_cut_off_goes_on_to_the_last_bit(program: Program) {
         let from = checkpoint(&run, 5);
         let told = resume(&["--resume", text(&from)]).success().stderr;
         assert!(told.contains("going on behind step 5,"), "{told}");
+        agrees_with_its_table(&run, &metrics(&run));
 
         let other = resume(&["--resume", text(&run), "--set", "train.lr=0.5"]);
         assert_eq!(other.code, Some(2), "{other:?}");
@@ -60,6 +62,7 @@ pub(crate) fn a_run_that_was_cut_off_goes_on_to_the_last_bit(program: Program) {
             other.stderr.contains("train.lr was 0.01 and is 0.5"),
             "{other:?}"
         );
+        assert!(other.stderr.contains("begin a new run: another --out"));
         let other = resume(&["--resume", text(&run), "--out", text(folder.path())]);
         assert_eq!(other.code, Some(2), "{other:?}");
         let none = resume(&["--resume", text(&folder.path().join("no"))]);
@@ -77,7 +80,6 @@ pub(crate) fn a_run_that_was_cut_off_goes_on_to_the_last_bit(program: Program) {
 pub(crate) fn signals_save_and_stop_a_run(program: Program) {
     use std::io::Read;
     use std::process::{Command, Stdio};
-    use std::time::Duration;
 
     let folder = tempfile::tempdir().expect("a folder");
     let (recipe, data) = (folder.path().join("r.toml"), folder.path().join("text.txt"));
@@ -139,16 +141,46 @@ pub(crate) fn signals_save_and_stop_a_run(program: Program) {
         );
         last = newest;
     }
+}
 
-    fn wait(is_done: &dyn Fn() -> bool) {
-        for _ in 0..6000 {
-            if is_done() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
+#[cfg(unix)]
+pub(crate) fn a_quickstart_stops_behind_a_checkpoint_too(program: Program) {
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("run");
+    let child = Command::new(program.path)
+        .args(["quickstart", "--out", text(&run)])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    wait(&|| last_step(&run) > 0);
+    let number = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", "TERM", &number]).status();
+    assert!(sent.expect("kill runs").success());
+    let ended = child.wait_with_output().expect("an end");
+    let told = String::from_utf8(ended.stderr).expect("text in UTF-8");
+    assert_eq!(ended.status.code(), Some(143), "{told}");
+    let newest = *saved(&run).last().expect("a checkpoint");
+    assert!(
+        told.contains(&format!("stopped at step {newest} of 800")),
+        "{told}"
+    );
+    assert!(told.contains(&format!("--resume {}", text(&run))), "{told}");
+}
+
+/// Waits until something has happened.
+#[cfg(unix)]
+fn wait(is_done: &dyn Fn() -> bool) {
+    for _ in 0..6000 {
+        if is_done() {
+            return;
         }
-        panic!("nothing happened for a minute");
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    panic!("nothing happened for a minute");
 }
 
 /// The last step of a run's metrics; 0 if there is none.

@@ -1,7 +1,7 @@
 //! `train` and `inspect`: what a run leaves, and that it leaves the same each time.
 
 use super::program::{Program, text, words};
-use super::trained::{self, STEPS, Trained, VERSE_STEPS};
+use super::trained::{self, STEPS, Trained, VERSE_STEPS, recipe};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,95 @@ pub(crate) fn a_run_leaves_its_recipe_models_metrics_and_picture(program: Progra
             assert_close(&metric["perplexity"], loss.exp());
         }
         agrees_with_its_metrics(trained, n_steps, &metrics);
+        agrees_with_its_table(&trained.run, &metrics);
     }
+}
+
+/// `metrics.csv` has a row for each metric, and there is one file for TensorBoard.
+pub(crate) fn agrees_with_its_table(run: &Path, metrics: &[Value]) {
+    let table = fs::read_to_string(run.join("metrics.csv")).expect("a table");
+    let losses = table.lines().skip(1).map(|row| {
+        let loss = row.split(',').nth(2).expect("a column");
+        loss.parse::<f64>().expect("a number")
+    });
+    assert!(losses.eq(metrics.iter().filter_map(|metric| metric["loss"].as_f64())));
+    let entries = fs::read_dir(run).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let is_events = |name: &std::ffi::OsString| text(Path::new(name)).contains("tfevents");
+    assert_eq!(names.filter(is_events).count(), 1);
+}
+
+pub(crate) fn a_recipe_is_printed_as_it_would_be_trained(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, run) = (folder.path().join("r.toml"), folder.path().join("run"));
+    fs::write(&path, recipe("gpt")).expect("written");
+    let print = |path: &Path, options: &str| {
+        let arguments = ["train", "--print-config", "--config", text(path)];
+        let out = ["--out", text(&run)];
+        program.run(arguments.into_iter().chain(out).chain(words(options)))
+    };
+    // No data is read, so that it need not be there.
+    let options = "--data nowhere.txt --set train.lr=0.5 --seed 7";
+    let printed = print(&path, options).success().stdout;
+    for line in ["lr = 0.5", "seed = 7", "paths = [\"nowhere.txt\"]"] {
+        assert!(printed.contains(line), "{line} in {printed}");
+    }
+    let again = folder.path().join("again.toml");
+    fs::write(&again, &printed).expect("written");
+    assert_eq!(print(&again, "").success().stdout, printed);
+    let recipe = print(&again, "--json").success().json();
+    assert_eq!(recipe["train"]["lr"], 0.5);
+    assert_eq!(recipe["data"]["paths"], json!(["nowhere.txt"]));
+    let bad = print(&path, "--data nowhere.txt --set train.lr=-1");
+    assert_eq!((bad.code, &*bad.stdout), (Some(2), ""));
+    assert!(bad.stderr.contains("train.lr"), "{}", bad.stderr);
+    assert!(!run.exists());
+}
+
+pub(crate) fn a_dry_run_tells_what_a_run_costs_and_writes_nothing(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = folder.path().join("runs/run");
+    for trained in [trained::gpt(program), trained::transformer(program)] {
+        let recipe = trained.run.join("config.toml");
+        let rehearse = |options: &str| {
+            let arguments = ["train", "--dry-run", "--config", text(&recipe)];
+            program.run(arguments.into_iter().chain(words(options)))
+        };
+        let out = format!("--out {}", text(&run));
+        let result = rehearse(&format!("{out} --json")).success().json();
+        let number = |value: &Value| value.as_f64().expect("a number");
+        for key in ["flops_per_step", "ms_per_step", "validation_s", "seconds"] {
+            assert!(number(&result[key]) > 0.0, "{key} in {result}");
+        }
+        let model = trained.best();
+        let inspected = program.run(["inspect", "--json", "--model", text(&model)]);
+        let inspected = inspected.success().json();
+        assert_eq!(result["n_parameters"], inspected["n_parameters"]);
+        assert_eq!(
+            (&result["steps"], &result["validations"]),
+            (&json!(12), &json!(3))
+        );
+        let memory = result["memory"].as_object().expect("parts");
+        let parts: f64 = memory.values().map(|part| number(&part["mb"])).sum();
+        assert!((parts - number(&result["memory_mb"])).abs() < 1e-6);
+        let bytes = number(&inspected["bytes"]) / 1e6;
+        assert_close(&memory["weights"]["mb"], bytes);
+        assert_close(&memory["optimizer"]["mb"], 2.0 * bytes);
+        let shown = rehearse(&out).success().stdout;
+        for part in [
+            "4 bytes a parameter",
+            "GFLOP",
+            "the run: 12 steps and 3 validations",
+        ] {
+            assert!(shown.contains(part), "{part} in {shown}");
+        }
+        let missing = rehearse("--data nowhere.txt");
+        assert_eq!(missing.code, Some(5), "{missing:?}");
+        let occupied = rehearse(&format!("--out {}", text(&trained.run)));
+        assert_eq!(occupied.code, Some(2), "{occupied:?}");
+    }
+    let mut left = fs::read_dir(folder.path()).expect("a folder");
+    assert!(left.next().is_none(), "nothing is written");
 }
 
 /// It writes what it has learnt: `a_text_that_was_learnt_by_heart_is_streamed` in `generate`.

@@ -8,9 +8,10 @@ use std::fs;
 use toml::{Table, Value};
 
 /// Fields that say where a run may stop and what it leaves behind, and change no number.
-const FREE: [&str; 3] = [
+const FREE: [&str; 4] = [
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.logs",
     "train.max_skipped",
 ];
 

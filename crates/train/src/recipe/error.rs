@@ -93,7 +93,11 @@ pub enum RecipeError {
         token: &'static str,
     },
     /// Another recipe than the one that a run was begun by.
-    #[error("cannot go on by another recipe than {path}: {}", differences.join("; "))]
+    #[error(
+        "cannot go on by another recipe than {path}: {}; give the options that the run was begun with, or begin a new run: \
+         another --out, without --resume",
+        differences.join("; ")
+    )]
     Differs {
         /// The recipe of the checkpoint.
         path: PathBuf,

@@ -187,6 +187,16 @@ pub enum ScheduleKind {
     Plateau,
 }
 
+/// A file of a run's metrics besides `metrics.jsonl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogKind {
+    /// `metrics.csv`, a table.
+    Csv,
+    /// `events.out.tfevents.…`, which TensorBoard reads.
+    Tensorboard,
+}
+
 /// How a model is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -268,6 +278,8 @@ pub struct TrainRecipe {
     /// Compute again in the backward pass what is cheap to compute, instead of holding it: less memory, a longer step, the same
     /// gradients.
     pub gradient_checkpointing: bool,
+    /// The forms in which the metrics are written down besides.
+    pub logs: Vec<LogKind>,
     /// Processes that train the model together, each on a part of every batch: as the command says, if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<usize>,
@@ -312,6 +324,7 @@ impl Default for TrainRecipe {
             max_skipped: 10,
             log_every: 10,
             gradient_checkpointing: false,
+            logs: vec![LogKind::Csv, LogKind::Tensorboard],
             replicas: None,
             seed: 1337,
         }

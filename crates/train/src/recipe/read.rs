@@ -333,6 +333,7 @@ mod tests {
                 &["keep_checkpoints", "at least 1"],
             ),
             ("train.rho=1.0", &["train.rho", "below 1"]),
+            ("train.logs=['tsv']", &["tsv", "did you mean `csv`"]),
             ("train.nesterov=true", &["train.nesterov", "only sgd"]),
             ("tokenizer.kind=file", &["tokenizer.path"]),
             ("steps=5", &["section.key=value"]),

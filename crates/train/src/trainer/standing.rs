@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use crate::checkpoint::{FORMAT, PlateauState, SkippedState, TrainerState, WindowState};
-use crate::metrics::{Metric, Split};
+use crate::metrics::{Metric, Split, unix_time};
 use crate::objective::Evaluation;
 use crate::recipe::TrainRecipe;
 use crate::update::Update;
@@ -124,6 +124,7 @@ impl Standing {
             skipped: Some(n_skipped).filter(|&n_skipped| n_skipped > 0),
             perplexity: None,
             seconds: self.clock.seconds(),
+            time: Some(unix_time()),
         };
         self.window = Window {
             since: training,
@@ -160,6 +161,7 @@ impl Standing {
             skipped: None,
             perplexity: Some(evaluation.perplexity()),
             seconds: self.clock.seconds(),
+            time: Some(unix_time()),
         };
         (metric, is_best)
     }

@@ -1,12 +1,13 @@
 //! `bench decode`: the tokens that a model writes.
 
 use super::peak::bytes_per_s;
-use super::{median, peak_megabytes, random_rows};
+use super::{median, random_rows};
 use crate::Context;
 use crate::arguments::BenchDecode;
 use crate::commands::loaded::{Loaded, Writer, open};
 use crate::console::thousands;
 use crate::error::CliError;
+use crate::memory::peak_megabytes;
 use crate::platform::{Inference, Platform};
 use crate::progress::Progress;
 use hearth_infer::{BeamSearch, DecodeOptions, Strategy, generate, translate};

@@ -1,13 +1,14 @@
 //! `bench forward`: a model's outputs for random inputs, from the host and back to it.
 
 use super::peak::flops_per_s;
-use super::{median, peak_megabytes, random_rows};
+use super::{median, random_rows};
 use crate::Context;
 use crate::arguments::BenchForward;
 use crate::commands::forward::{Inputs, forward};
 use crate::commands::loaded::open;
 use crate::console::thousands;
 use crate::error::CliError;
+use crate::memory::peak_megabytes;
 use crate::platform::{Inference, Platform};
 use crate::progress::Progress;
 use burn::tensor::TensorData;

@@ -22,24 +22,3 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
-
-/// The most memory that this process has had, in units of 10⁶ bytes; none where the system does not tell.
-fn peak_megabytes() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024.0 / 1e6)
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_is_more_than_a_big_vector_and_less_than_a_machine() {
-        let big = vec![1u8; 30_000_000];
-        let peak = peak_megabytes().expect("Linux tells");
-        assert!(peak > 30.0 && peak < 1e6, "{peak}");
-        assert_eq!(big.iter().map(|&x| u64::from(x)).sum::<u64>(), 30_000_000);
-    }
-}

@@ -1,11 +1,11 @@
 //! `bench train`: training steps of a recipe.
 
-use super::peak_megabytes;
 use crate::Context;
 use crate::arguments::BenchTrain;
 use crate::commands::train::n_replicas;
 use crate::console::thousands;
 use crate::error::CliError;
+use crate::memory::peak_megabytes;
 use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::replicas::Team;
