@@ -10,10 +10,13 @@ mod console;
 mod error;
 mod heat_map;
 mod interrupt;
+mod launcher;
 mod output;
 mod platform;
 mod progress;
+mod ranks;
 mod replicas;
+mod shard;
 mod token_labels;
 
 pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
@@ -23,15 +26,18 @@ use arguments::{Arguments, Bench, Command};
 use clap::{CommandFactory, FromArgMatches};
 use console::Console;
 use error::CliError;
+use ranks::Ranks;
 use std::process::ExitCode;
 
 /// What every command needs: where to compute, and where to speak.
-pub(crate) struct Context<P: Platform> {
+pub(crate) struct Context<'a, P: Platform> {
     pub(crate) device: platform::Device<P>,
     /// As `--device` calls it.
     pub(crate) device_name: String,
     pub(crate) console: Console,
     pub(crate) seed: Option<u64>,
+    /// The processes that a launcher started to train together.
+    pub(crate) ranks: Option<&'a Ranks>,
 }
 
 /// Runs the command line of a binary.
@@ -47,13 +53,27 @@ pub fn main<P: Platform>() -> ExitCode {
         Err(error) => error.exit(),
     };
     let common = &arguments.common;
-    let console = match replicas::share() {
-        None => Console::new(common.json, common.quiet, common.verbose),
-        // The first one speaks for all.
-        Some(_) => Console::new(false, true, false),
+    let trains = matches!(
+        arguments.command,
+        Command::Quickstart(_) | Command::Train(_) | Command::Bench(Bench::Train(_))
+    );
+    // Of processes that train together the first one speaks.
+    let is_silent = replicas::share().is_some() || (trains && ranks::is_silent());
+    let console = match is_silent {
+        false => Console::new(common.json, common.quiet, common.verbose),
+        true => Console::new(false, true, false),
     };
     P::prepare(Box::new(move |line| progress::say_above(console, line)));
-    match run::<P>(arguments, command, console) {
+    let mut met = None;
+    let joined = match trains {
+        true => Ranks::join().map(|ranks| met = ranks),
+        false => Ok(()),
+    };
+    let result = joined.and_then(|()| run::<P>(arguments, command, console, met.as_ref()));
+    if trains {
+        return ranks::end(met, result, |error| console.error(error));
+    }
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console.error(&error);
@@ -77,6 +97,7 @@ fn run<P: Platform>(
     arguments: Arguments,
     mut command: clap::Command,
     console: Console,
+    ranks: Option<&Ranks>,
 ) -> Result<(), CliError> {
     let context = || {
         let found = platform::find_device::<P>(arguments.common.device.as_deref())?;
@@ -86,6 +107,7 @@ fn run<P: Platform>(
             device_name: found.name,
             console,
             seed,
+            ranks,
         })
     };
     match &arguments.command {

@@ -22,6 +22,10 @@ const RECIPE: &str = include_str!("../../recipes/number-words.toml");
 const BATCH: usize = 250;
 
 pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Result<(), CliError> {
+    if context.ranks.is_some() {
+        let alone = "quickstart trains in one process: several ranks train with train --config";
+        return Err(CliError::Usage(alone.to_owned()));
+    }
     let seed: Vec<String> = context
         .seed
         .iter()

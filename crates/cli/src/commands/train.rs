@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::interrupt::{Interrupt, SaveRequest};
 use crate::platform::Platform;
 use crate::progress::readable;
+use crate::ranks::Ranks;
 use crate::replicas::{Team, decided, share};
 use crate::{Context, called};
 use hearth_train::{Architecture, Event, Recipe, Request, Resume, RunOptions, run_with};
@@ -23,9 +24,10 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         .file_stem()
         .map_or("run".into(), |stem| stem.to_string_lossy());
     let out = options.out.as_deref();
+    let is_first = context.ranks.is_none_or(Ranks::is_first) && share().is_none();
     let (folder, resume) = match &options.resume {
-        // The first replica has chosen.
-        None if share().is_some() => (PathBuf::new(), Resume::No),
+        // The first process chooses.
+        None if !is_first => (PathBuf::new(), Resume::No),
         None => (choose(out, &name)?, Resume::No),
         Some(path) => go_on(path, out, &name)?,
     };
@@ -33,10 +35,9 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         Resume::No => None,
         _ => replicas_of(&folder),
     };
-    let asked = options.replicas.or(recipe.train.replicas).or(before);
-    let n_replicas = n_replicas::<P>(asked, &recipe);
+    let n_replicas = n_replicas(options.replicas, before, &recipe, context)?;
     recipe.train.replicas = Some(n_replicas);
-    let team = Team::join(n_replicas)?;
+    let team = Team::join(n_replicas, context.ranks.map(Ranks::group))?;
     context.console.detail(recipe.to_toml());
     let mut follower = Follower::new(context.console);
     let (interrupt, save) = (Interrupt::catch()?, SaveRequest::catch()?);
@@ -55,7 +56,10 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
     follower.finish();
     let outcome = outcome?;
     if !team.is_first() {
-        return Ok(());
+        return match outcome.stopped_at {
+            Some(_) => interrupt.check(),
+            None => Ok(()),
+        };
     }
     let console = &context.console;
     if let Some(step) = outcome.stopped_at {
@@ -114,13 +118,30 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
     Ok(())
 }
 
-/// How many replicas train a recipe: no more than a batch has rows.
+/// How many replicas train a recipe: as many as ranks were started; else as the user, the recipe or the run so far says; else
+/// no more than a batch has rows.
 ///
-/// - `asked`: as the user says, if anything
-pub(crate) fn n_replicas<P: Platform>(asked: Option<usize>, recipe: &Recipe) -> usize {
+/// - `asked`: as the user says
+/// - `before`: as many as a run had that goes on
+pub(crate) fn n_replicas<P: Platform>(
+    asked: Option<usize>,
+    before: Option<usize>,
+    recipe: &Recipe,
+    context: &Context<P>,
+) -> Result<usize, CliError> {
+    if let Some(ranks) = context.ranks {
+        let n = ranks.group().share().count();
+        return match asked {
+            Some(asked) if asked != n => Err(CliError::Usage(format!(
+                "--replicas is {asked}, and the launcher started {n} ranks, which are the replicas: leave --replicas away"
+            ))),
+            _ => Ok(n),
+        };
+    }
     let most = recipe.train.batch_size.unwrap_or(usize::MAX);
     let default = || P::n_replicas().min(most);
-    decided().or(asked).unwrap_or_else(default)
+    let said = asked.or(recipe.train.replicas).or(before);
+    Ok(decided().or(said).unwrap_or_else(default))
 }
 
 /// With how many replicas a run was begun, if its recipe says so.
