@@ -7,6 +7,9 @@ use crate::error::CliError;
 use hearth_batch::Share;
 use std::env;
 
+/// Numbers are below it, so that a product of two does not overflow.
+const LIMIT: usize = 1_000_000_000;
+
 /// Looks a variable up; tests have an environment of their own.
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -130,12 +133,10 @@ fn share_in(
 }
 
 fn number(name: &str, text: &str) -> Result<usize, CliError> {
-    // So that products of two do not overflow.
-    let number = text.trim().parse::<u16>();
-    let expected = "a whole number below 65536";
+    let number = text.trim().parse::<usize>().ok();
     number
-        .map(usize::from)
-        .map_err(|_| wrong(name, text, expected))
+        .filter(|number| *number < LIMIT)
+        .ok_or_else(|| wrong(name, text, "a whole number below a thousand million"))
 }
 
 /// A number above 0. Of Slurm's `4(x2),3`, which are tasks of each of several machines, the most.
@@ -146,8 +147,13 @@ fn count(name: &str, text: &str) -> Result<usize, CliError> {
     });
     let most = machines.collect::<Result<Vec<_>, _>>();
     let most = most.ok().and_then(|counts| counts.into_iter().max());
-    most.filter(|n| *n > 0)
-        .ok_or_else(|| wrong(name, text, "a whole number above 0 and below 65536"))
+    most.filter(|n| *n > 0).ok_or_else(|| {
+        wrong(
+            name,
+            text,
+            "a whole number above 0 and below a thousand million",
+        )
+    })
 }
 
 fn wrong(name: &str, found: &str, expected: &str) -> CliError {
@@ -223,7 +229,7 @@ mod tests {
             ("PMI_RANK=0 PMI_SIZE=0", ["PMI_SIZE is \"0\"", "above 0"]),
             (
                 "SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=99999999999",
-                ["SLURM_STEP_NUM_TASKS is", "below 65536"],
+                ["SLURM_STEP_NUM_TASKS is", "a thousand million"],
             ),
             (
                 "SLURM_ARRAY_TASK_ID=9 SLURM_ARRAY_TASK_COUNT=3 SLURM_ARRAY_TASK_MIN=1",

@@ -95,7 +95,7 @@ mod tests {
             for index in 0..count {
                 let part = Shard(Share::new(index, count)).of(n, batch);
                 assert_eq!(part.start, end);
-                assert!(part.start % batch == 0 || part.start == n);
+                assert!(part.start.is_multiple_of(batch) || part.start == n);
                 end = part.end;
             }
             assert_eq!(end, n);
