@@ -2,9 +2,10 @@
 //!
 //! Runs are killed at random instants and in the midst of saving, asked to end, starved of disk space and given damaged
 //! checkpoints; each must go on from a whole checkpoint, and those that reach their end must have trained, to the last
-//! byte, the model that a run without a break trains. By hand, since it takes minutes.
+//! byte, the model that a run without a break trains. Steps are spoiled, and must be caught. By hand, since it takes minutes.
 
 mod run;
+mod spoiled;
 
 use std::{
     fs,
@@ -34,6 +35,9 @@ pub(crate) struct CampaignArgs {
     /// Sizes of the disk to run out of
     #[arg(long, value_name = "N", default_value_t = 50)]
     disks: u32,
+    /// Steps to spoil
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    spoiled: u32,
     /// Begins the sequence of random instants
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -60,12 +64,15 @@ pub(crate) fn run(workspace: &Workspace, args: &CampaignArgs) -> anyhow::Result<
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let campaign = Campaign::new(program, folder.path())?;
     let mut random = Random(args.seed);
-    let rows = [
+    let mut rows = vec![
         campaign.kills(args.kills, &mut random)?,
         campaign.terms(args.terms, &mut random)?,
         campaign.damages()?,
         campaign.disks(args.disks)?,
     ];
+    if args.spoiled > 0 {
+        rows.push(spoiled::spoiled(&setup, args.spoiled, &mut random)?);
+    }
     println!("| what was done to a run | tried | held | |");
     println!("|---|---|---|---|");
     for row in &rows {

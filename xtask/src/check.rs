@@ -119,14 +119,9 @@ fn tidy(workspace: &Workspace) -> anyhow::Result<bool> {
 }
 
 fn clippy(setup: &Setup) -> anyhow::Result<bool> {
-    succeeds(setup.cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    let mut cargo = setup.cargo();
+    cargo.args(["clippy", "--workspace", "--all-targets"]);
+    succeeds(cargo.args(setup.features()).args(["--", "-D", "warnings"]))
 }
 
 fn docs(setup: &Setup) -> anyhow::Result<bool> {
@@ -134,6 +129,7 @@ fn docs(setup: &Setup) -> anyhow::Result<bool> {
         setup
             .cargo()
             .args(["doc", "--workspace", "--no-deps"])
+            .args(setup.features())
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
 }

@@ -1,11 +1,12 @@
 //! `cargo xtask setup`: finds or installs what the tests of all backends need, a Vulkan driver and libtorch.
 //!
 //! Two backends need only Rust. The wgpu backend needs a Vulkan adapter, which on Linux is a package of the system; the
-//! libtorch backend needs libtorch and a C++ compiler. What builds or runs all of them calls [`run`] first and takes
+//! libtorch backend needs libtorch and a C++ compiler. MPI is welcome, and nobody has to have it. What builds or runs all of them calls [`run`] first and takes
 //! [`Setup::cargo`]. Everything said goes to stderr: stdout is for the line that a shell may evaluate.
 
 mod consent;
 mod libtorch;
+mod mpi;
 mod packages;
 mod tools;
 mod vulkan;
@@ -43,9 +44,18 @@ pub(crate) struct Setup {
     workspace: Workspace,
     /// None where torch-sys finds or downloads libtorch itself.
     libtorch: Option<PathBuf>,
+    has_mpi: bool,
 }
 
 impl Setup {
+    /// What cargo is to be told to build or test what this machine can of all features.
+    pub(crate) fn features(&self) -> &'static [&'static str] {
+        match self.has_mpi {
+            true => &["--features", mpi::FEATURES],
+            false => &[],
+        }
+    }
+
     /// Cargo, as [`Workspace::cargo`] gives it, told where libtorch lies. Always the same place, so that torch-sys is not
     /// built anew.
     pub(crate) fn cargo(&self) -> Command {
@@ -62,6 +72,7 @@ pub(crate) fn run(workspace: &Workspace, args: &SetupArgs) -> anyhow::Result<Set
     let started = Instant::now();
     let libtorch = Source::find()?;
     packages::provide(&needs(&libtorch), args.yes)?;
+    let has_mpi = mpi::provide(args.yes)?;
     let libtorch = libtorch.provide().with_context(|| {
         format!(
             "cannot get libtorch ready; try again, or set {LIBTORCH} to an unpacked libtorch {} for the CPU",
@@ -72,6 +83,7 @@ pub(crate) fn run(workspace: &Workspace, args: &SetupArgs) -> anyhow::Result<Set
     Ok(Setup {
         workspace: workspace.clone(),
         libtorch,
+        has_mpi,
     })
 }
 
@@ -126,6 +138,7 @@ mod tests {
             let setup = Setup {
                 workspace: Workspace::find()?,
                 libtorch: libtorch.map(PathBuf::from),
+                has_mpi: false,
             };
             let command = setup.cargo();
             let values = command

@@ -49,7 +49,7 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> anyhow::Result<bool
     let setup = setup::run(workspace, &args.setup)?;
 
     let mut command = setup.cargo();
-    add_arguments(&mut command, args);
+    add_arguments(&mut command, args, setup.features());
     let profile = if args.release {
         "release"
     } else {
@@ -79,8 +79,9 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> anyhow::Result<bool
     Ok(cargo_succeeded && !summary.failed())
 }
 
-fn add_arguments(command: &mut Command, args: &TestArgs) {
+fn add_arguments(command: &mut Command, args: &TestArgs, features: &[&str]) {
     command.args(["test", "--workspace", "--no-fail-fast"]);
+    command.args(features);
     if args.release {
         command.arg("--release");
     }
@@ -131,11 +132,12 @@ mod tests {
 
     #[test]
     fn filters_go_to_the_test_binaries() {
-        let line = |args| {
+        let with = |args, features: &[&str]| {
             let mut command = Command::new("cargo");
-            add_arguments(&mut command, &args);
+            add_arguments(&mut command, &args, features);
             shown(&command)
         };
+        let line = |args| with(args, &[]);
         let all = TestArgs::all(SetupArgs::default());
         let picked = TestArgs {
             release: true,
@@ -147,6 +149,14 @@ mod tests {
             "cargo test --workspace --no-fail-fast --release -- mask loss"
         );
         assert_eq!(line(all), "cargo test --workspace --no-fail-fast");
+        let filtered = TestArgs {
+            filters: vec!["ranks".into()],
+            ..TestArgs::all(SetupArgs::default())
+        };
+        assert_eq!(
+            with(filtered, &["--features", "a/b"]),
+            "cargo test --workspace --no-fail-fast --features a/b -- ranks"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod decoding;
 mod examples;
 mod reading;
 
+use crate::shard::Sharding;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ pub(crate) use reading::{Classify, Embed, FillMask, Lines, PoolingKind};
 
 /// Train and run sequence models: GPT, LLaMA, LSTM, BERT, encoder-decoders of text and of speech, images.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, long_version = with_features(), arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -132,6 +133,9 @@ pub(crate) struct Generate {
     /// A file with the text to go on from
     #[arg(long, value_name = "FILE", group = "source")]
     pub(crate) prompt_file: Option<PathBuf>,
+    /// A file with prompts, one a line
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub(crate) prompt_lines: Option<PathBuf>,
     /// Tokens to go on from, as 1,2,3; given again, several prompts at once
     #[arg(long, value_name = "IDS", group = "source")]
     pub(crate) prompt_ids: Vec<String>,
@@ -141,6 +145,11 @@ pub(crate) struct Generate {
     /// Texts to write for each prompt
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) samples: usize,
+    /// Texts at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    pub(crate) batch_size: usize,
+    #[command(flatten)]
+    pub(crate) sharding: Sharding,
     /// A smaller model with the same tokenizer, which writes ahead: same text (sampled: same distribution), sooner
     #[arg(long, value_name = "DIR", conflicts_with = "beam")]
     pub(crate) draft: Option<PathBuf>,
@@ -180,6 +189,8 @@ pub(crate) struct Translate {
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub(crate) batch_size: usize,
     #[command(flatten)]
+    pub(crate) sharding: Sharding,
+    #[command(flatten)]
     pub(crate) attention: Attention,
 }
 
@@ -200,6 +211,8 @@ pub(crate) struct Transcribe {
     /// Tokens of a transcript at most; by default what the model has positions for
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_new_tokens: Option<usize>,
+    #[command(flatten)]
+    pub(crate) sharding: Sharding,
 }
 
 #[derive(Debug, Args)]
@@ -215,6 +228,8 @@ pub(crate) struct Score {
     /// Each token with its log-probability
     #[arg(long)]
     pub(crate) per_token: bool,
+    #[command(flatten)]
+    pub(crate) sharding: Sharding,
 }
 
 #[derive(Debug, Args)]
@@ -331,6 +346,14 @@ pub(crate) struct Plot {
 pub(crate) struct Completions {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// The version, and what the program was built with.
+fn with_features() -> &'static str {
+    match hearth_train::Mpi::IS_THERE {
+        true => concat!(env!("CARGO_PKG_VERSION"), "\nbuilt with: mpi"),
+        false => env!("CARGO_PKG_VERSION"),
+    }
 }
 
 pub(crate) fn at_least_two(text: &str) -> Result<usize, &'static str> {

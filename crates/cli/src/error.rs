@@ -93,6 +93,11 @@ pub(crate) enum CliError {
     },
     #[error("cannot start a replica of this program: give --replicas 1")]
     Replica(#[source] std::io::Error),
+    #[error(
+        "{n} ranks were started to train together, and this program was built without MPI: build it with --features mpi, or \
+         start it once (--replicas N trains with several processes of one machine)"
+    )]
+    WithoutMpi { n: usize },
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     #[error(transparent)]
@@ -117,6 +122,7 @@ impl CliError {
             Self::Usage(_)
             | Self::NoDevice { .. }
             | Self::Unavailable { .. }
+            | Self::WithoutMpi { .. }
             | Self::Exists { .. } => USAGE,
             Self::Stopped { code } => *code,
             Self::Unlike { .. }

@@ -10,11 +10,14 @@ mod console;
 mod error;
 mod heat_map;
 mod interrupt;
+mod launcher;
 mod memory;
 mod output;
 mod platform;
 mod progress;
+mod ranks;
 mod replicas;
+mod shard;
 mod token_labels;
 
 pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
@@ -24,15 +27,25 @@ use arguments::{Arguments, Bench, Command};
 use clap::{CommandFactory, FromArgMatches};
 use console::Console;
 use error::CliError;
+use ranks::Ranks;
 use std::process::ExitCode;
 
 /// What every command needs: where to compute, and where to speak.
-pub(crate) struct Context<P: Platform> {
+pub(crate) struct Context<'a, P: Platform> {
     pub(crate) device: platform::Device<P>,
     /// As `--device` calls it.
     pub(crate) device_name: String,
     pub(crate) console: Console,
     pub(crate) seed: Option<u64>,
+    /// The processes that a launcher started to train together.
+    pub(crate) ranks: Option<&'a Ranks>,
+}
+
+impl<P: Platform> Context<'_, P> {
+    /// Whether this process chooses, writes and tells, of those that train together.
+    pub(crate) fn is_first(&self) -> bool {
+        self.ranks.is_none_or(Ranks::is_first) && replicas::share().is_none()
+    }
 }
 
 /// Runs the command line of a binary.
@@ -48,13 +61,27 @@ pub fn main<P: Platform>() -> ExitCode {
         Err(error) => error.exit(),
     };
     let common = &arguments.common;
-    let console = match replicas::share() {
-        None => Console::new(common.json, common.quiet, common.verbose),
-        // The first one speaks for all.
-        Some(_) => Console::new(false, true, false),
+    let trains = matches!(
+        arguments.command,
+        Command::Quickstart(_) | Command::Train(_) | Command::Bench(Bench::Train(_))
+    );
+    // Of processes that train together the first one speaks.
+    let is_silent = replicas::share().is_some() || (trains && ranks::is_silent());
+    let console = match is_silent {
+        false => Console::new(common.json, common.quiet, common.verbose),
+        true => Console::new(false, true, false),
     };
     P::prepare(Box::new(move |line| progress::say_above(console, line)));
-    match run::<P>(arguments, command, console) {
+    let mut met = None;
+    let joined = match trains {
+        true => Ranks::join().map(|ranks| met = ranks),
+        false => Ok(()),
+    };
+    let result = joined.and_then(|()| run::<P>(arguments, command, console, met.as_ref()));
+    if trains {
+        return ranks::end(met, result, |error| console.error(error));
+    }
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console.error(&error);
@@ -78,6 +105,7 @@ fn run<P: Platform>(
     arguments: Arguments,
     mut command: clap::Command,
     console: Console,
+    ranks: Option<&Ranks>,
 ) -> Result<(), CliError> {
     let context = || {
         let found = platform::find_device::<P>(arguments.common.device.as_deref())?;
@@ -87,6 +115,7 @@ fn run<P: Platform>(
             device_name: found.name,
             console,
             seed,
+            ranks,
         })
     };
     match &arguments.command {

@@ -71,10 +71,10 @@ pub(crate) fn find_device<P: Platform>(
 ) -> Result<DeviceEntry<Device<P>>, CliError> {
     let devices = devices::<P>()?;
     let names: Vec<String> = devices.iter().map(|entry| entry.name.clone()).collect();
-    let own = replicas::share().and_then(|share| {
+    let own = replicas::place_here()?.and_then(|place| {
         let kind = |name: &str| name.split(':').next().map(str::to_owned);
         let alike = names.iter().filter(|name| kind(name) == kind(&names[0]));
-        alike.cycle().nth(share.index()).cloned()
+        alike.cycle().nth(place).cloned()
     });
     let name = name.or(own.as_deref());
     devices

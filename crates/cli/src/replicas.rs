@@ -5,9 +5,11 @@
 //! and gain little by it; replicas with a thread each gain nearly all there is.
 
 use crate::error::CliError;
+use crate::launcher::{Rank, rank, reserved_threads};
 use hearth_batch::Share;
 use hearth_train::{Alone, Group, Streams};
 use std::env;
+use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread::{available_parallelism, sleep};
 use std::time::Duration;
@@ -42,6 +44,15 @@ pub(crate) fn decided() -> Option<usize> {
     share().map(Share::count).or_else(|| number(COUNTED_OUT))
 }
 
+/// Which of this machine's replicas or ranks this process is, if it is one of several.
+pub(crate) fn place_here() -> Result<Option<usize>, CliError> {
+    let place = |rank: Rank| rank.local.unwrap_or(rank.share).index();
+    Ok(match share() {
+        Some(share) => Some(share.index()),
+        None => rank()?.map(place),
+    })
+}
+
 /// The processors that a program may use: all, unless the size of the first of the backends' pools says otherwise.
 pub fn n_processors() -> usize {
     let all = available_parallelism().map_or(1, usize::from);
@@ -55,19 +66,24 @@ fn number(variable: &str) -> Option<usize> {
 }
 
 /// The replicas of a run.
-pub(crate) struct Team {
-    group: Option<Box<dyn Group>>,
+pub(crate) struct Team<'a> {
+    group: Option<Box<dyn Group + 'a>>,
     children: Vec<Child>,
 }
 
-impl Team {
+impl<'a> Team<'a> {
     /// Starts as many replicas, this process included, or is one of them. May start this program anew: nothing must have
     /// been computed yet.
-    pub(crate) fn join(n: usize) -> Result<Self, CliError> {
-        let of = |group: Box<dyn Group>, children| Self {
+    ///
+    /// - `ranks`: those that a launcher has started, in place of replicas
+    pub(crate) fn join(n: usize, ranks: Option<&'a dyn Group>) -> Result<Self, CliError> {
+        let of = |group: Box<dyn Group + 'a>, children| Self {
             group: Some(group),
             children,
         };
+        if let Some(ranks) = ranks {
+            return Ok(of(Box::new(ranks), Vec::new()));
+        }
         if let Some(share) = share() {
             let (from, to) = (Box::new(std::io::stdin()), Box::new(std::io::stdout()));
             return Ok(of(Box::new(Streams::other(share, from, to)), Vec::new()));
@@ -111,7 +127,7 @@ impl Team {
     }
 }
 
-impl Drop for Team {
+impl Drop for Team<'_> {
     fn drop(&mut self) {
         // The pipes first: whoever waits for them ends.
         self.group = None;
@@ -128,17 +144,77 @@ impl Drop for Team {
     }
 }
 
-/// Leaves each replica its part of the threads that all of them may have. Pools are sized by the environment that a process
-/// starts with, so that only a new start changes them.
-#[cfg(unix)]
+/// Leaves each replica its part of the threads that all of them may have.
 fn count_out_threads(n: usize) {
+    let all = available_parallelism().map_or(1, usize::from);
+    start_with(n, |pool| (number(pool).unwrap_or(all) / n).max(1));
+}
+
+/// Leaves each rank its part of its machine's threads: what a scheduler has reserved for it, or a part as large as that of
+/// the other ranks there. A pool that the user has sized keeps its size, which for ranks is one process's.
+pub(crate) fn count_out_among_ranks(rank: Rank) -> Result<(), CliError> {
+    let own = available_parallelism().map_or(1, usize::from);
+    let part = match (reserved_threads()?, rank.local) {
+        (Some(reserved), _) => reserved.min(own),
+        (None, Some(local)) => part_of(own, allowed("self"), allowed(&launcher()), local.count()),
+        // Who else is here nobody tells.
+        (None, None) => own,
+    };
+    start_with(rank.share.count(), |pool| number(pool).unwrap_or(part));
+    Ok(())
+}
+
+/// The threads of one of `n` ranks of a machine. A launcher may have bound it to some processors, which then are its own or
+/// some ranks'.
+///
+/// - `own`: processors that it can use at once
+/// - `bound`: processors that it may run on, where that is known
+/// - `before`: those that its launcher may run on
+fn part_of(own: usize, bound: Option<usize>, before: Option<usize>, n: usize) -> usize {
+    let all = match (bound, before) {
+        // Else a limit of time, not of places, is what holds it.
+        (Some(bound), Some(before)) if bound <= own => before.max(own),
+        _ => own,
+    };
+    (all / n).clamp(1, own)
+}
+
+/// The processors that a process may run on, where Linux tells.
+fn allowed(process: &str) -> Option<usize> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let mut lines = status.lines();
+    n_listed(lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?)
+}
+
+/// How many numbers `0-3,8` lists.
+fn n_listed(list: &str) -> Option<usize> {
+    let of = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
+        Some(last.checked_sub(first)? + 1)
+    };
+    list.trim().split(',').map(of).sum()
+}
+
+#[cfg(unix)]
+fn launcher() -> String {
+    std::os::unix::process::parent_id().to_string()
+}
+
+#[cfg(not(unix))]
+fn launcher() -> String {
+    String::new()
+}
+
+/// Starts this program anew as one of `n`, with thread pools of some sizes, if that was not done yet. Pools are sized by the
+/// environment that a process starts with, so that only a new start changes them.
+#[cfg(unix)]
+fn start_with(n: usize, size: impl Fn(&str) -> usize) {
     use std::os::unix::process::CommandExt;
 
     if number(COUNTED_OUT).is_some() {
         return;
     }
-    let all = available_parallelism().map_or(1, usize::from);
-    let part = |pool| (number(pool).unwrap_or(all) / n).max(1).to_string();
     let mut arguments = env::args_os();
     if let (Ok(program), Some(name)) = (env::current_exe(), arguments.next()) {
         // Comes back only if it failed: then replicas share all threads, which is slower and no less right.
@@ -146,11 +222,38 @@ fn count_out_threads(n: usize) {
             .arg0(name)
             .args(arguments)
             .env(COUNTED_OUT, n.to_string())
-            .envs(POOLS.map(|pool| (pool, part(pool))))
+            .envs(POOLS.map(|pool| (pool, size(pool).to_string())))
             .exec();
     }
 }
 
 /// Elsewhere a process cannot become another.
 #[cfg(not(unix))]
-fn count_out_threads(_n: usize) {}
+fn start_with(_n: usize, _size: impl Fn(&str) -> usize) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_of_a_machine_have_equal_parts_of_it_whether_they_are_bound_or_not() {
+        let part = |own, bound, before, n| part_of(own, Some(bound), Some(before), n);
+        // Free, bound to one processor each, two to a socket of sixteen.
+        assert_eq!(part(64, 64, 64, 4), 16);
+        assert_eq!(part(1, 1, 64, 64), 1);
+        assert_eq!(part(16, 16, 32, 4), 8);
+        // More ranks than processors; a container that has the time of two of many.
+        assert_eq!(part(2, 2, 2, 4), 1);
+        assert_eq!(part(2, 64, 64, 2), 1);
+        assert_eq!(part_of(8, None, None, 2), 4);
+    }
+
+    #[test]
+    fn a_list_of_processors_is_counted() {
+        assert_eq!(n_listed("\t0-3,8,10-11\n"), Some(7));
+        assert_eq!(n_listed("0"), Some(1));
+        for wrong in ["", "3-1", "a-b"] {
+            assert_eq!(n_listed(wrong), None);
+        }
+    }
+}

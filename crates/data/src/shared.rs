@@ -6,7 +6,7 @@ use std::{env, fs};
 
 /// Says that a test is skipped, and why: on stderr, and in the file that HEARTH_SKIP_LOG names, from which
 /// `cargo xtask test` counts.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     eprintln!("skipped: {why}");
     let Some(log) = env::var_os("HEARTH_SKIP_LOG") else {
         return;

@@ -35,7 +35,7 @@ mod work;
 pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
 pub use event::{Event, Outcome, Progress, Request};
-pub use group::{Alone, Group, GroupError, Streams};
+pub use group::{Alone, Group, GroupError, Mpi, Streams};
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package, Trainable};
 pub use objectives::{

@@ -45,16 +45,16 @@ impl Place<'_> {
         self.group.share().index() == 0
     }
 
-    /// What the run is asked for: the first process decides for all.
+    /// What the run is asked for: what any process is asked for, all do.
     fn request(&self, step: u64) -> Result<Request, GroupError> {
-        let own = match self.writes() {
-            true => (self.request)(step),
-            false => Request::Continue,
-        };
-        let mut code = [f64::from(own as u8)];
-        self.group.sum(&mut [], &mut code)?;
-        let all = [Request::Continue, Request::Save, Request::Stop];
-        Ok(all[code[0] as usize])
+        let own = (self.request)(step);
+        let mut asked = [Request::Save, Request::Stop].map(|what| f64::from(own == what));
+        self.group.sum(&mut [], &mut asked)?;
+        Ok(match asked.map(|n_processes| n_processes > 0.0) {
+            [_, true] => Request::Stop,
+            [true, false] => Request::Save,
+            [false, false] => Request::Continue,
+        })
     }
 }
 
@@ -129,9 +129,11 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             let is_over = now.is_over(recipe);
             let request = self.place.request(now.step)?;
             if save || is_over || request != Request::Continue {
-                if sum_of_weights::<B, _>(&trained).is_nan() {
+                let weights = sum_of_weights::<B, _>(&trained);
+                if weights.is_nan() {
                     return Err(self.not_finite(now.step, &update));
                 }
+                agree(self.place.group, &[("model", low_bits(weights))])?;
                 let state = now.state(
                     recipe.seed,
                     &fingerprint,
@@ -166,7 +168,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     ) -> Result<(), TrainError> {
         // Of a hash 36 bits, of numbers their sum: what differs by accident differs there.
         let data = u64::from_str_radix(&fingerprint[..9], 16).unwrap_or(0);
-        let weights = sum_of_weights::<B, _>(trained).to_bits() & ((1 << 40) - 1);
+        let weights = low_bits(sum_of_weights::<B, _>(trained));
         let numbers = [("step", step), ("data", data), ("first model", weights)];
         Ok(agree(self.place.group, &numbers)?)
     }
@@ -332,4 +334,9 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             folder: self.place.folder.to_owned(),
         }
     }
+}
+
+/// As many bits of a number as processes can compare: those that rounding moves.
+fn low_bits(number: f64) -> u64 {
+    number.to_bits() & ((1 << 40) - 1)
 }

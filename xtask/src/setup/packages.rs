@@ -53,6 +53,28 @@ pub(super) fn provide(needs: &[&Need], yes: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says whether something is there that one can do without, having installed it where that needs no question: by apt, if
+/// `yes` was said.
+pub(super) fn provide_if_possible(need: &Need, yes: bool) -> anyhow::Result<bool> {
+    if report(&[need])?.is_empty() {
+        return Ok(true);
+    }
+    let Some(apt) = Apt::find().filter(|_| yes) else {
+        say(&format!(
+            "{} is missing; {}: Debian has it as {}",
+            need.name,
+            need.reason,
+            need.debian.join(" ")
+        ));
+        return Ok(false);
+    };
+    if let Err(error) = install(&apt, &[need], yes) {
+        say(&format!("{} cannot be installed: {error:#}", need.name));
+        return Ok(false);
+    }
+    Ok(report(&[need])?.is_empty())
+}
+
 /// Says what is there, and returns what is not.
 fn report<'a>(needs: &[&'a Need]) -> anyhow::Result<Vec<&'a Need>> {
     let mut missing = Vec::new();

@@ -1,4 +1,5 @@
-//! Examples are all of one shape, so that who knows one knows all: `main.rs`, `lib.rs`, a README and a test.
+//! Examples are all of one shape, so that who knows one knows all: `main.rs`, `lib.rs`, a README and a test. A folder without
+//! Rust, such as one of scripts, needs its README alone.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +18,15 @@ pub(super) fn problems(tree: &Tree) -> Vec<Problem> {
 }
 
 fn lacks(tree: &Tree, folder: &str) -> Vec<Problem> {
-    let needed = ["src/main.rs", "src/lib.rs", "README.md"].into_iter();
-    let missing = needed.filter(|file| tree.text(&format!("{folder}/{file}")).is_none());
+    let is_program = tree.rust_files(&format!("{folder}/")).next().is_some()
+        || tree.text(&format!("{folder}/Cargo.toml")).is_some();
+    let needed: &[&str] = match is_program {
+        true => &["src/main.rs", "src/lib.rs", "README.md"],
+        false => &["README.md"],
+    };
+    let missing = needed
+        .iter()
+        .filter(|file| tree.text(&format!("{folder}/{file}")).is_none());
     let mut problems: Vec<Problem> = missing
         .map(|file| Problem::in_file(folder, format!("lacks {file}, which every example has")))
         .collect();
@@ -30,7 +38,7 @@ fn lacks(tree: &Tree, folder: &str) -> Vec<Problem> {
         .rust_files(&format!("{folder}/tests/"))
         .next()
         .is_some();
-    if !in_library && !in_folder {
+    if is_program && !in_library && !in_folder {
         problems.push(Problem::in_file(
             folder,
             "lacks a test: tests/smoke.rs, or one in src/lib.rs",
@@ -61,6 +69,16 @@ mod tests {
 
         files[1].1 = "#[test]\nfn it_runs() {}\n";
         files.remove(3);
+        assert_eq!(problems(&Tree::of(&files)), []);
+    }
+
+    #[test]
+    fn scripts_need_a_readme_and_nothing_else() {
+        let mut files = vec![("examples/cluster/run.sh", "true\n")];
+        let found = problems(&Tree::of(&files));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.contains("README.md"), "{found:?}");
+        files.push(("examples/cluster/README.md", "# Cluster\n"));
         assert_eq!(problems(&Tree::of(&files)), []);
     }
 

@@ -14,6 +14,7 @@ const EXAMPLES: &[(&str, &str)] = &[
          {} train --config configs/shakespeare-char-small.toml --replicas 2\n  \
          {} train --config configs/cicero.toml --set model.d_model=64 --print-config\n  \
          {} train --config configs/cicero.toml --data mine.txt --dry-run\n  \
+         mpirun -n 4 {} train --config configs/shakespeare-char-small.toml   (built with --features mpi)\n  \
          {} train --config configs/cicero.toml --out runs/cicero --resume auto\n  \
          {} train --config configs/cicero.toml --resume runs/cicero/checkpoints/step-00000500",
     ),
@@ -22,6 +23,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "{} generate --model runs/shakespeare-char-small/best --prompt 'ROMEO:' --temperature 0.8 --top-k 40\n  \
          {} generate --model gpt2 --prompt-ids 464,3290 --max-new-tokens 20 --greedy --json\n  \
          {} generate --model runs/cicero/best --prompt Quid --min-p 0.1 --repetition-penalty 1.2 --stop . --samples 3\n  \
+         {} generate --model runs/cicero/best --prompt-lines prompts.txt --seed 1 --shard 0/4\n  \
          {} generate --model big --draft small --prompt Once --greedy\n  \
          {} generate --model runs/cicero/best --prompt 'Quid' --max-new-tokens 40 --attention quid.svg",
     ),
@@ -29,6 +31,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "translate",
         "echo 'forty-two' | {} translate --model runs/quickstart/best\n  \
          {} translate --model opus-mt-en-fr --input en.txt --output fr.txt --beam 6\n  \
+         {} translate --model opus-mt-en-fr --input en.txt --output fr.3.txt --shard 3/8\n  \
          {} translate --model runs/a/best --model runs/b/best --input en.txt --n-best 3 --json\n  \
          echo 'forty-two' | {} translate --model runs/quickstart/best --attention looks.svg",
     ),
@@ -125,6 +128,8 @@ mod tests {
             assert!(!examples.is_empty(), "{name} has no example");
             for example in examples {
                 let line = example.split("| ").last().unwrap_or_default();
+                let line = line.strip_prefix("  mpirun -n 4 ").unwrap_or(line);
+                let line = line.split("   (").next().unwrap_or_default();
                 let line = line.split(" > ").next().unwrap_or_default();
                 let words = line.split_whitespace().map(|word| word.trim_matches('\''));
                 let parsed = command.clone().try_get_matches_from(words);

@@ -1,6 +1,7 @@
 //! The options of the commands that read and do not write: `classify`, `fill-mask`, `embed`.
 
 use super::{Models, at_least_one};
+use crate::shard::Sharding;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ pub(crate) struct Lines {
     /// Cut texts that are longer than what the model has positions for, instead of refusing them
     #[arg(long)]
     pub(crate) truncate: bool,
+    #[command(flatten)]
+    pub(crate) sharding: Sharding,
 }
 
 #[derive(Debug, Args)]

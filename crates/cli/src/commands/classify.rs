@@ -69,9 +69,11 @@ fn images<P: Platform>(
     }
     let first = members[0].0;
     let config = first.directory.pixel_config().unwrap_or_default();
+    let (n, batch_size) = (paths.len(), options.lines.batch_size);
+    let paths = &paths[options.lines.sharding.shard()?.of(n, batch_size)];
     let mut progress = Progress::new(context.console, paths.len() as u64);
     let mut done = 0;
-    for batch in paths.chunks(options.lines.batch_size) {
+    for batch in paths.chunks(batch_size) {
         let mut images = Vec::with_capacity(batch.len());
         for path in batch {
             images.push(config.values(&config.prepare(read_image(path)?)));
@@ -83,7 +85,7 @@ fn images<P: Platform>(
         let found = mixed(found, options)?;
         for (path, probabilities) in batch.iter().zip(&found) {
             let name = path.display().to_string();
-            let name = Some(name.as_str()).filter(|_| paths.len() > 1 || context.console.json);
+            let name = Some(name.as_str()).filter(|_| n > 1 || context.console.json);
             tell(first, probabilities, options.top, name, context)?;
         }
         done += batch.len() as u64;

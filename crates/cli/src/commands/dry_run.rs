@@ -9,16 +9,17 @@ use crate::error::CliError;
 use crate::memory::{peak_megabytes, resident_megabytes};
 use crate::platform::Platform;
 use crate::progress::readable;
+use crate::ranks::Ranks;
 use crate::replicas::Team;
 use hearth_train::{Memory, Recipe, Stage, rehearse};
 use serde_json::{Map, json};
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
-    let (recipe, name, _) = resolve::<P>(options, context.seed)?;
+    let (recipe, name, _) = resolve::<P>(options, context.seed, context.ranks)?;
     // A folder that is not free is refused now.
-    choose(options.out.as_deref(), &name)?;
+    choose(options.out.as_deref(), &name, context.is_first())?;
     let n_replicas = recipe.train.replicas.unwrap_or(1);
-    let team = Team::join(n_replicas)?;
+    let team = Team::join(n_replicas, context.ranks.map(Ranks::group))?;
     let console = context.console;
     let mut before = None;
     let hear = &mut |stage: &Stage| match stage {

@@ -12,8 +12,8 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use hearth_data::{TokenId, read_text};
 use hearth_infer::{
-    Acceptance, DecodeOptions, Finish, Hypothesis, Sampling, StopStrings, Strategy, TextStream,
-    TokenEvent, generate, speculate, translate,
+    Acceptance, DecodeOptions, Finish, Hypothesis, StopStrings, Strategy, TextStream, TokenEvent,
+    generate, speculate, translate,
 };
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -40,71 +40,85 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
     let is_beam = matches!(decode.strategy, Strategy::Beam(_));
     // A beam search gives its n best; otherwise each sample is a prompt of its own, with its own random numbers.
     let n_copies = if is_beam { 1 } else { options.samples };
-    let prompts = prompts.into_iter();
     let prompts: Vec<Prompt> = prompts
+        .into_iter()
         .flat_map(|prompt| std::iter::repeat_n(prompt, n_copies))
         .collect();
-    let rows: Vec<Vec<TokenId>> = prompts.iter().map(|prompt| prompt.ids.clone()).collect();
+    let n_texts = prompts.len();
+    let part = options.sharding.shard()?.of(n_texts, options.batch_size);
+    let (before, prompts) = (part.start, &prompts[part]);
 
     let picture = Picture::open(&options.attention, &loaded)?;
     let interrupt = Interrupt::catch()?;
     let mut live = Live {
         console: context.console,
-        stream: match first.writes() {
-            Some(tokenizer) if rows.len() == 1 && !is_beam && !context.console.json => {
+        stream: match (first.writes(), prompts) {
+            (Some(tokenizer), [alone]) if n_texts == 1 && !is_beam && !context.console.json => {
                 let stop = decode.stop.as_ref().map_or(&[][..], StopStrings::strings);
-                Some(TextStream::new(tokenizer, &prompts[0].behind, stop))
+                Some(TextStream::new(tokenizer, &alone.behind, stop))
             }
             _ => None,
         },
-        unsaid: prompts[0].echo.clone(),
+        unsaid: prompts
+            .first()
+            .map_or(String::new(), |prompt| prompt.echo.clone()),
         end: decode.eos.clone(),
         trouble: None,
         first: None,
         began: Instant::now(),
     };
-    let mut acceptance = None;
-    let written = match (&writer, &draft) {
-        (Writer::Language(model), None) => {
-            let mut show = |event| live.show(event, &interrupt);
-            generate(model, &rows, &decode, &context.device, &mut show)?
+    let (mut acceptance, mut drawn) = (Acceptance::default(), None);
+    let (mut n_read, mut n_new, mut n_written) = (0, 0, 0);
+    for (batch, number) in prompts.chunks(options.batch_size).zip(0..) {
+        let rows: Vec<Vec<TokenId>> = batch.iter().map(|prompt| prompt.ids.clone()).collect();
+        let decode = from_stream(&decode, before + number * options.batch_size);
+        let mut show = |event| live.show(event, &interrupt);
+        let written = match (&writer, &draft) {
+            (Writer::Language(model), None) => {
+                generate(model, &rows, &decode, &context.device, &mut show)?
+            }
+            (Writer::Language(model), Some(draft)) => {
+                first.check_like(draft)?;
+                let Writer::Language(small) = draft.writer("generate --draft")? else {
+                    return Err(draft.wrong_model("generate --draft", "a language model"));
+                };
+                let models = (model, &small, options.draft_tokens);
+                let (written, found) = speculate_all(models, &rows, &decode, context, &mut show)?;
+                acceptance += found;
+                written
+            }
+            (Writer::Conditional(model, special), None) => {
+                translate(model, &rows, *special, &decode, &context.device, &mut show)?
+            }
+            (Writer::Conditional(..), Some(_)) => {
+                return Err(first.wrong_model("generate --draft", "a language model"));
+            }
+        };
+        n_read += rows.iter().map(Vec::len).sum::<usize>();
+        for (prompt, texts) in batch.iter().zip(&written) {
+            for text in texts {
+                n_written += 1;
+                n_new += text.ids.len();
+                drawn.get_or_insert_with(|| (prompt.ids.clone(), text.ids.clone()));
+                if live.stream.is_none() && live.trouble.is_none() {
+                    report(first, prompt, text, decode.stop.as_ref(), context)?;
+                }
+            }
         }
-        (Writer::Language(model), Some(draft)) => {
-            first.check_like(draft)?;
-            let Writer::Language(small) = draft.writer("generate --draft")? else {
-                return Err(draft.wrong_model("generate --draft", "a language model"));
-            };
-            let models = (model, &small, options.draft_tokens);
-            let (written, found) = speculate_all(models, &rows, &decode, context, &mut |event| {
-                live.show(event, &interrupt)
-            })?;
-            acceptance = Some(found);
-            written
+        if interrupt.flow().is_break() {
+            break;
         }
-        (Writer::Conditional(model, special), None) => {
-            let mut show = |event| live.show(event, &interrupt);
-            translate(model, &rows, *special, &decode, &context.device, &mut show)?
-        }
-        (Writer::Conditional(..), Some(_)) => {
-            return Err(first.wrong_model("generate --draft", "a language model"));
-        }
-    };
+    }
     let timing = Timing {
         whole: live.began.elapsed(),
         first: live.first,
-        n_read: rows.iter().map(Vec::len).sum(),
-        n_new: written.iter().flatten().map(|text| text.ids.len()).sum(),
-        n_texts: written.len(),
+        n_read,
+        n_new,
+        n_texts: n_written,
     };
-    if !live.finish()? {
-        for (prompt, texts) in prompts.iter().zip(&written) {
-            for text in texts {
-                report(first, prompt, text, decode.stop.as_ref(), context)?;
-            }
-        }
-    }
+    live.finish()?;
     context.console.say(timing.line());
-    if let Some(acceptance) = acceptance {
+    if draft.is_some() {
         context.console.say(format!(
             "{} of {} drafted tokens accepted ({:.0} %), {} passes of the large model",
             acceptance.n_accepted,
@@ -113,15 +127,23 @@ pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Resu
             acceptance.n_passes
         ));
     }
-    if let (Some(picture), Some(text)) = (picture, written.first().and_then(|texts| texts.first()))
-    {
-        if written.iter().flatten().count() > 1 {
+    if let (Some(picture), Some((prompt, text))) = (picture, drawn) {
+        if n_written > 1 {
             let note = "--attention shows the first of the texts";
             context.console.say(note);
         }
-        picture.draw(first, (&rows[0], &text.ids), context)?;
+        picture.draw(first, (&prompt, &text), context)?;
     }
     interrupt.check()
+}
+
+/// The same options for texts of which the first has a number of its own: what is drawn for a text depends on it alone.
+fn from_stream(options: &DecodeOptions, first: usize) -> DecodeOptions {
+    let mut options = options.clone();
+    if let Strategy::Sample(sampling) = &mut options.strategy {
+        sampling.first_stream += first as u64;
+    }
+    options
 }
 
 /// What to go on from.
@@ -148,17 +170,7 @@ where
 {
     let (mut written, mut all) = (Vec::with_capacity(rows.len()), Acceptance::default());
     for (row, number) in rows.iter().zip(0..) {
-        let strategy = match &options.strategy {
-            Strategy::Sample(sampling) => Strategy::Sample(Sampling {
-                first_stream: sampling.first_stream + number,
-                ..sampling.clone()
-            }),
-            other => other.clone(),
-        };
-        let options = DecodeOptions {
-            strategy,
-            ..options.clone()
-        };
+        let options = from_stream(options, number);
         let models = (model, draft);
         let (text, found) = speculate(models, row, n_draft, &options, &context.device, show)?;
         all += found;
@@ -203,16 +215,15 @@ impl Live<'_> {
         interrupt.flow()
     }
 
-    /// Shows what was held back; whether there is nothing left to show.
-    fn finish(self) -> Result<bool, CliError> {
+    /// Shows what was held back.
+    fn finish(self) -> Result<(), CliError> {
         match (self.trouble, self.stream) {
             (Some(error), _) => Err(error),
             (None, Some(stream)) => {
                 let rest = stream.finish()?;
-                self.console.write(&format!("{}{rest}\n", self.unsaid))?;
-                Ok(true)
+                self.console.write(&format!("{}{rest}\n", self.unsaid))
             }
-            (None, None) => Ok(false),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -301,13 +312,13 @@ fn prompts<B: Backend>(
         };
         return ids.map(prompt).collect();
     }
-    let texts = match &options.prompt_file {
-        Some(path) => vec![read_text(path)?],
-        None => options.prompt.clone(),
+    let texts = match (&options.prompt_file, &options.prompt_lines) {
+        (Some(path), _) => vec![read_text(path)?],
+        (None, Some(path)) => read_text(path)?.lines().map(str::to_owned).collect(),
+        (None, None) => options.prompt.clone(),
     };
     if texts.is_empty() {
-        let message =
-            "generate needs a prompt: --prompt TEXT, --prompt-file FILE or --prompt-ids 1,2,3";
+        let message = "generate needs a prompt: --prompt TEXT, --prompt-file FILE, --prompt-lines FILE or --prompt-ids 1,2,3";
         return Err(CliError::Usage(message.to_owned()));
     }
     let tokenizer = loaded.tokenizer("give the prompt as --prompt-ids")?;

@@ -23,14 +23,19 @@ const RECIPE: &str = include_str!("../../recipes/number-words.toml");
 const BATCH: usize = 250;
 
 pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Result<(), CliError> {
+    if context.ranks.is_some() {
+        let alone =
+            "quickstart starts its processes itself: several ranks train with train --config";
+        return Err(CliError::Usage(alone.to_owned()));
+    }
     let seed: Vec<String> = context
         .seed
         .iter()
         .map(|seed| format!("train.seed={seed}"))
         .collect();
     let mut recipe = Recipe::parse(RECIPE, Path::new("number-words.toml"), &seed, &[])?;
-    recipe.train.replicas = Some(n_replicas::<P>(None, &recipe));
-    let folder = choose(options.out.as_deref(), "quickstart")?;
+    recipe.train.replicas = Some(n_replicas::<P>(None, None, &recipe, None)?);
+    let folder = choose(options.out.as_deref(), "quickstart", context.is_first())?;
     let console = &context.console;
     console.say("training an encoder-decoder Transformer to read numbers in English and write them in French");
     let Some((outcome, interrupt)) = train(&recipe, &folder, Resume::No, context)? else {

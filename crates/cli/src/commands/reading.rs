@@ -50,6 +50,11 @@ impl<'a, P: Platform> Reader<'a, P> {
         let input = options.input.as_deref();
         let text = read_input(input)?;
         let lines: Vec<&str> = text.lines().collect();
+        let part = options
+            .sharding
+            .shard()?
+            .of(lines.len(), options.batch_size);
+        let (before, lines) = (part.start, &lines[part]);
         let mut progress = Progress::new(context.console, lines.len() as u64);
         let (began, mut done, mut n_cut) = (Instant::now(), 0, 0);
         for batch in lines.chunks(options.batch_size) {
@@ -60,8 +65,8 @@ impl<'a, P: Platform> Reader<'a, P> {
                     .map(|ids| cut(ids, self.limit))
                     .sum::<usize>();
             }
-            let results =
-                read(&texts).map_err(|error| at_line(error, input, |row| done + row + 1))?;
+            let results = read(&texts)
+                .map_err(|error| at_line(error, input, |row| before + done + row + 1))?;
             for (ids, result) in texts.iter().zip(results) {
                 tell(ids, result)?;
             }

@@ -5,7 +5,8 @@ use crate::error::CliError;
 use crate::interrupt::{Interrupt, SaveRequest};
 use crate::platform::Platform;
 use crate::progress::{Progress, readable};
-use crate::replicas::{Team, share};
+use crate::ranks::Ranks;
+use crate::replicas::Team;
 use crate::{Context, called};
 use hearth_train::{Event, Outcome, Recipe, Request, Resume, RunOptions, run_with};
 use serde_json::json;
@@ -21,7 +22,8 @@ pub(crate) fn train<P: Platform>(
     resume: Resume,
     context: &Context<P>,
 ) -> Result<Option<(Outcome, Interrupt)>, CliError> {
-    let team = Team::join(recipe.train.replicas.unwrap_or(1))?;
+    let ranks = context.ranks.map(Ranks::group);
+    let team = Team::join(recipe.train.replicas.unwrap_or(1), ranks)?;
     let console = context.console;
     console.detail(recipe.to_toml());
     let mut follower = Follower::new(console);
@@ -41,6 +43,9 @@ pub(crate) fn train<P: Platform>(
     follower.finish();
     let outcome = outcome?;
     if !team.is_first() {
+        if outcome.stopped_at.is_some() {
+            interrupt.check()?;
+        }
         return Ok(None);
     }
     if let Some(step) = outcome.stopped_at {
@@ -58,10 +63,10 @@ pub(crate) fn train<P: Platform>(
     Ok(Some((outcome, interrupt)))
 }
 
-/// The folder asked for, which must be free, or the first free one of `runs/NAME`, `runs/NAME-2`, …; none for a replica, which
-/// writes nothing.
-pub(crate) fn choose(out: Option<&Path>, name: &str) -> Result<PathBuf, CliError> {
-    if share().is_some() {
+/// The folder asked for, which must be free, or the first free one of `runs/NAME`, `runs/NAME-2`, …; none for a process that is
+/// not the first of a run, and writes nothing.
+pub(crate) fn choose(out: Option<&Path>, name: &str, is_first: bool) -> Result<PathBuf, CliError> {
+    if !is_first {
         return Ok(PathBuf::new());
     }
     match out {
@@ -256,11 +261,11 @@ mod tests {
     fn a_folder_that_holds_something_is_refused_and_an_empty_one_is_taken() {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(
-            choose(Some(folder.path()), "x").expect("free"),
+            choose(Some(folder.path()), "x", true).expect("free"),
             folder.path()
         );
         std::fs::write(folder.path().join("kept"), "").expect("a file");
-        let error = choose(Some(folder.path()), "x").expect_err("taken");
+        let error = choose(Some(folder.path()), "x", true).expect_err("taken");
         assert!(matches!(error, CliError::Exists { .. }));
     }
 }

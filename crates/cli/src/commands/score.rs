@@ -37,6 +37,10 @@ fn text_score<P: Platform, M: LanguageModel<Inference<P>>>(
     options: &Options,
     context: &Context<P>,
 ) -> Result<(), CliError> {
+    if !options.sharding.shard()?.is_whole() {
+        let message = "score --shard needs pairs, which stand by themselves: each token of a text stands behind those before it";
+        return Err(CliError::Usage(message.to_owned()));
+    }
     let ids = tokenizer.encode_plain(text)?;
     if ids.len() < 2 {
         return Err(CliError::Input {
@@ -97,6 +101,8 @@ fn pair_scores<P: Platform, M: TokenSource<Inference<P>>>(
             expected: "lines of a source, a tab and a target",
         });
     }
+    let part = options.sharding.shard()?.of(pairs.len(), BATCH);
+    let (before, pairs) = (part.start, &pairs[part]);
     let mut progress = Progress::new(context.console, pairs.len() as u64);
     let (mut total, mut n_bytes) = (
         Score {
@@ -113,8 +119,11 @@ fn pair_scores<P: Platform, M: TokenSource<Inference<P>>>(
             .into_iter()
             .zip(tokenizer.encode_all(&targets)?)
             .collect();
-        let scores = score_pairs(model, &ids, special, &context.device)
-            .map_err(|error| at_line(error, options.input.as_deref(), |row| i * BATCH + row + 1))?;
+        let scores = score_pairs(model, &ids, special, &context.device).map_err(|error| {
+            at_line(error, options.input.as_deref(), |row| {
+                before + i * BATCH + row + 1
+            })
+        })?;
         for (j, (scores, (_, target))) in scores.iter().zip(&ids).enumerate() {
             if options.per_token {
                 per_token(
@@ -122,7 +131,7 @@ fn pair_scores<P: Platform, M: TokenSource<Inference<P>>>(
                     tokenizer,
                     target,
                     scores,
-                    Some(i * BATCH + j + 1),
+                    Some(before + i * BATCH + j + 1),
                 )?;
             }
             total += scores.total();
@@ -158,6 +167,7 @@ fn summary(console: Console, score: Score, n_bytes: usize) -> Result<(), CliErro
     let result = json!({
         "nll": score.nll,
         "n_tokens": score.n_tokens,
+        "n_bytes": n_bytes,
         "perplexity": perplexity,
         "bits_per_byte": bits,
     });

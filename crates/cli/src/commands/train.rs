@@ -6,6 +6,7 @@ use crate::console::Console;
 use crate::error::CliError;
 use crate::platform::Platform;
 use crate::progress::readable;
+use crate::ranks::Ranks;
 use crate::replicas::decided;
 use crate::{Context, called};
 use hearth_train::{Architecture, Recipe, Resume};
@@ -13,10 +14,13 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
-    let (recipe, name, from) = resolve::<P>(options, context.seed)?;
+    let (recipe, name, from) = resolve::<P>(options, context.seed, context.ranks)?;
     let (folder, resume) = match from {
         Some(from) => from,
-        None => (choose(options.out.as_deref(), &name)?, Resume::No),
+        None => {
+            let folder = choose(options.out.as_deref(), &name, context.is_first())?;
+            (folder, Resume::No)
+        }
     };
     let Some((outcome, _)) = run_folder::train(&recipe, &folder, resume, context)? else {
         return Ok(());
@@ -73,7 +77,7 @@ pub(crate) fn print_config<P: Platform>(
     seed: Option<u64>,
     console: Console,
 ) -> Result<(), CliError> {
-    let (recipe, ..) = resolve::<P>(options, seed)?;
+    let (recipe, ..) = resolve::<P>(options, seed, None)?;
     console.result(&json!(recipe), recipe.to_toml().trim_end())
 }
 
@@ -84,6 +88,7 @@ pub(crate) type Resolved = (Recipe, String, Option<(PathBuf, Resume)>);
 pub(crate) fn resolve<P: Platform>(
     options: &Train,
     seed: Option<u64>,
+    ranks: Option<&Ranks>,
 ) -> Result<Resolved, CliError> {
     let mut recipe = Recipe::read(&options.config, &options.set, &options.data)?;
     recipe.train.seed = seed.unwrap_or(recipe.train.seed);
@@ -96,18 +101,35 @@ pub(crate) fn resolve<P: Platform>(
         None => None,
     };
     let before = from.as_ref().and_then(|(folder, _)| replicas_of(folder));
-    let asked = options.replicas.or(recipe.train.replicas).or(before);
-    recipe.train.replicas = Some(n_replicas::<P>(asked, &recipe));
+    let n_replicas = n_replicas::<P>(options.replicas, before, &recipe, ranks)?;
+    recipe.train.replicas = Some(n_replicas);
     Ok((recipe, name.into_owned(), from))
 }
 
-/// How many replicas train a recipe: no more than a batch has rows.
+/// How many replicas train a recipe: as many as ranks were started; else as the user, the recipe or the run so far says; else
+/// no more than a batch has rows.
 ///
-/// - `asked`: as the user says, if anything
-pub(crate) fn n_replicas<P: Platform>(asked: Option<usize>, recipe: &Recipe) -> usize {
+/// - `asked`: as the user says
+/// - `before`: as many as a run had that goes on
+pub(crate) fn n_replicas<P: Platform>(
+    asked: Option<usize>,
+    before: Option<usize>,
+    recipe: &Recipe,
+    ranks: Option<&Ranks>,
+) -> Result<usize, CliError> {
+    if let Some(ranks) = ranks {
+        let n = ranks.group().share().count();
+        return match asked {
+            Some(asked) if asked != n => Err(CliError::Usage(format!(
+                "--replicas is {asked}, and the launcher started {n} ranks, which are the replicas: leave --replicas away"
+            ))),
+            _ => Ok(n),
+        };
+    }
     let most = recipe.train.batch_size.unwrap_or(usize::MAX);
     let default = || P::n_replicas().min(most);
-    decided().or(asked).unwrap_or_else(default)
+    let said = asked.or(recipe.train.replicas).or(before);
+    Ok(decided().or(said).unwrap_or_else(default))
 }
 
 /// With how many replicas a run was begun, if its recipe says so.

@@ -32,8 +32,9 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
     };
     let interrupt = Interrupt::catch()?;
     let n_recordings = options.recordings.len();
-    let mut progress = Progress::new(context.console, n_recordings as u64);
-    for (number, path) in options.recordings.iter().enumerate() {
+    let own = &options.recordings[options.sharding.shard()?.of(n_recordings, 1)];
+    let mut progress = Progress::new(context.console, own.len() as u64);
+    for (number, path) in own.iter().enumerate() {
         let frames = features.frames(read_wav(path)?);
         if frames.n_frames() == 0 {
             return Err(CliError::Input {
@@ -65,7 +66,7 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
         let result = json!({ "path": path, "text": text, "ids": ids, "score": score });
         context.console.result(&result, shown)?;
         let done = number as u64 + 1;
-        progress.update(done, n_recordings as u64, || "recordings".to_owned());
+        progress.update(done, own.len() as u64, || "recordings".to_owned());
     }
     progress.finish();
     interrupt.check()

@@ -54,7 +54,12 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
     };
     let text = read_input(options.input.as_deref())?;
     let lines: Vec<&str> = text.lines().collect();
-    let picture = picture(options, models, &lines, context.console)?;
+    let part = options
+        .sharding
+        .shard()?
+        .of(lines.len(), options.batch_size);
+    let (before, lines) = (part.start, &lines[part]);
+    let picture = picture(options, models, lines, context.console)?;
     let mut drawn = None;
     let mut output = Output::open(options.output.as_deref(), context.console)?;
     let mut progress = Progress::new(context.console, lines.len() as u64);
@@ -71,7 +76,8 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
         let go_on = &mut |_| interrupt.flow();
         let written = translate(model, &sources, special, &decode, &context.device, go_on)
             .map_err(|error| {
-                let line_of = |row: usize| done + filled.get(row).copied().unwrap_or(row) + 1;
+                let line_of =
+                    |row: usize| before + done + filled.get(row).copied().unwrap_or(row) + 1;
                 at_line(error, options.input.as_deref(), line_of)
             })?;
         if interrupt.flow().is_break() {

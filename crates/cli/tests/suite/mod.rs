@@ -15,10 +15,12 @@ pub(crate) mod help;
 pub(crate) mod parity;
 pub(crate) mod plot;
 pub(crate) mod program;
+pub(crate) mod ranks;
 pub(crate) mod reading;
 pub(crate) mod replicas;
 pub(crate) mod resume;
 pub(crate) mod score;
+pub(crate) mod shard;
 pub(crate) mod tensors;
 pub(crate) mod train;
 pub(crate) mod trained;
@@ -97,6 +99,18 @@ macro_rules! tests {
             replicas {
                 replicas_train_what_one_process_would,
                 none_outlives_the_others,
+            }
+            ranks {
+                ranks_train_what_one_process_would,
+                a_lost_rank_ends_all,
+                an_error_of_one_rank_ends_all_with_its_exit_code,
+                an_environment_that_cannot_be_is_told,
+            }
+            shard {
+                translations_of_parts_are_those_of_the_whole,
+                texts_of_parts_are_those_of_the_whole,
+                what_is_read_in_parts_is_what_is_read_at_once,
+                a_scheduler_says_which_part,
             }
             resume {
                 a_run_that_was_cut_off_goes_on_to_the_last_bit,

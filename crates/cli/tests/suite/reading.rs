@@ -13,13 +13,13 @@ const TEXTS: [&str; 2] = ["w10 [MASK] w12 w13 [MASK]", "w20 w21 w22"];
 const IDS: [&[i64]; 2] = [&[10, 4, 12, 13, 4], &[20, 21, 22]];
 
 /// A fixture with a tokenizer of its 97 tokens: five special ones, and words `w5` to `w96`.
-struct Model {
+pub(crate) struct Model {
     folder: TempDir,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl Model {
-    fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(name);
         fs::create_dir(&path).expect("a folder");

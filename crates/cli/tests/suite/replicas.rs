@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What pairs are made of, as lines of a source and a target.
-fn pairs() -> String {
+pub(crate) fn pairs() -> String {
     let line = |i: usize| format!("{} {}\t{} {}\n", i % 7, i % 5, i % 5, i % 7);
     (0..200).map(line).collect()
 }
@@ -93,7 +93,7 @@ fn start(program: Program, folder: &Path) -> (std::process::Child, u32) {
     (child, other)
 }
 
-fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_there: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_there() {
         assert!(
@@ -104,14 +104,14 @@ fn wait_for(what: &str, is_there: impl Fn() -> bool) {
     }
 }
 
-fn kill(process: u32) {
+pub(crate) fn kill(process: u32) {
     let number = process.to_string();
     let status = Command::new("kill").args(["-s", "KILL", &number]).status();
     assert!(status.expect("kill runs").success());
 }
 
 /// Whether a process is there and not waiting to be buried.
-fn is_alive(process: u32) -> bool {
+pub(crate) fn is_alive(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status"));
     status.is_ok_and(|status| !status.contains("State:\tZ"))
 }

@@ -75,7 +75,10 @@ fn split(finished: &Finished) -> (Vec<Value>, Value) {
 
 fn check(tokens: &[Value], summary: &Value, n_bytes: usize) {
     let keys: Vec<&String> = summary.as_object().expect("an object").keys().collect();
-    assert_eq!(keys, ["nll", "n_tokens", "perplexity", "bits_per_byte"]);
+    assert_eq!(
+        keys,
+        ["nll", "n_tokens", "n_bytes", "perplexity", "bits_per_byte"]
+    );
     let number = |key: &str| summary[key].as_f64().expect("a number");
     let log_probs = tokens
         .iter()

@@ -3,8 +3,11 @@
 //! What they have to tell each other is one sum a step: of gradients, losses and numbers of tokens. Everything else follows,
 //! because data, first weights and dropout are functions of the seed. The first process alone writes files.
 
+#[cfg_attr(not(feature = "mpi"), path = "without_mpi.rs")]
+mod mpi;
 mod streams;
 
+pub use mpi::Mpi;
 pub use streams::Streams;
 
 use hearth_batch::Share;
@@ -42,6 +45,22 @@ pub enum GroupError {
         /// What differs.
         what: &'static str,
     },
+    /// The program cannot be a rank.
+    #[error("this program was built without the feature mpi")]
+    WithoutMpi,
+    /// A process is a rank once.
+    #[error("this process has met the other ranks before")]
+    MetBefore,
+}
+
+impl<G: Group + ?Sized> Group for &G {
+    fn share(&self) -> Share {
+        (**self).share()
+    }
+
+    fn sum(&self, numbers: &mut [f32], counts: &mut [f64]) -> Result<(), GroupError> {
+        (**self).sum(numbers, counts)
+    }
 }
 
 /// One process that trains a model by itself.

@@ -290,6 +290,46 @@ fn steps_that_are_skipped_are_told_and_counted() {
     assert!(!folder.path().join("failed-batch.safetensors").exists());
 }
 
+/// Steps to spoil, as `3,17`; `cargo xtask campaign` asks for random ones.
+const SPOILED_STEPS: &str = "HEARTH_SPOILED_STEPS";
+
+thread_local! {
+    static SPOILED: std::cell::Cell<(u64, Spoil)> = const { std::cell::Cell::new((0, Spoil::No)) };
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "the campaign counts the lines")]
+fn a_spoiled_step_is_caught_in_that_step() {
+    let asked = std::env::var(SPOILED_STEPS).unwrap_or_else(|_| "0,5,29".to_owned());
+    let mut recipe = recipe("");
+    recipe.train.steps = 30;
+    for (number, text) in asked.split(',').enumerate() {
+        let spoiled: u64 = text.parse().expect("HEARTH_SPOILED_STEPS: whole numbers");
+        assert!(spoiled < 30, "HEARTH_SPOILED_STEPS: {spoiled} of 30 steps");
+        let spoil = [Spoil::Loss, Spoil::Gradient][number % 2];
+        SPOILED.set((spoiled, spoil));
+        let at = |step| match SPOILED.get() {
+            (spoiled, spoil) if spoiled == step => spoil,
+            _ => Spoil::No,
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let (outcome, events) = train(&recipe, at, folder.path());
+        assert_eq!(outcome.expect("a run").n_skipped, 1);
+        let skipped = events.iter().filter_map(|event| match event {
+            Event::Skipped { step, .. } => Some(*step),
+            _ => None,
+        });
+        assert_eq!(skipped.collect::<Vec<_>>(), [spoiled + 1]);
+        // No weight of any model that was kept is spoiled: loading refuses one that is.
+        for model in ["last", "best", "checkpoints/step-00000028"] {
+            let loaded =
+                ModelDirectory::<Flex>::load(&folder.path().join(model), &Default::default());
+            assert!(loaded.is_ok(), "{model}: {:?}", loaded.err());
+        }
+        println!("caught: step {spoiled}");
+    }
+}
+
 #[test]
 fn one_skip_too_many_ends_the_run_and_leaves_its_batch_and_the_checkpoints() {
     for (max_skipped, end) in [(0, 6), (2, 8)] {

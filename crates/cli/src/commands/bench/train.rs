@@ -8,6 +8,7 @@ use crate::error::CliError;
 use crate::memory::peak_megabytes;
 use crate::platform::Platform;
 use crate::progress::Progress;
+use crate::ranks::Ranks;
 use crate::replicas::Team;
 use hearth_train::{Recipe, time_steps};
 use serde_json::json;
@@ -18,8 +19,8 @@ pub(crate) fn run<P: Platform>(options: &BenchTrain, context: &Context<P>) -> Re
     if let Some(seed) = context.seed {
         recipe.train.seed = seed;
     }
-    let n_replicas = n_replicas::<P>(options.replicas.or(recipe.train.replicas), &recipe);
-    let team = Team::join(n_replicas)?;
+    let n_replicas = n_replicas::<P>(options.replicas, None, &recipe, context.ranks)?;
+    let team = Team::join(n_replicas, context.ranks.map(Ranks::group))?;
     let (n_warm_up, steps) = (options.warm_up as u64, options.steps as u64);
     let began = Instant::now();
     let mut first = None;
