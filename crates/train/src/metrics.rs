@@ -256,7 +256,7 @@ mod tests {
         let mut writer = MetricsWriter::resume(folder.path(), n_bytes, &both).expect("a folder");
         assert_eq!(read(&files("csv")[0]), table);
         let [name] = files("tfevents").try_into().expect("one file");
-        // But for the time at which the file was begun, which two records hold.
+        // But for the time at which the file was begun.
         assert_eq!(read(&name).len(), events.len());
         let of_step = |events: &[u8]| events[events.len() - 80..].to_vec();
         assert_eq!(of_step(&read(&name)), of_step(&events));

@@ -35,9 +35,10 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
     if !team.is_first() {
         return Ok(());
     }
-    let parts = parts(&recipe, rehearsal.memory, before);
+    let peak = peak_megabytes();
+    let parts = parts(&recipe, rehearsal.memory, before.zip(peak));
     let total: f64 = parts.iter().map(|part| part.megabytes).sum();
-    let (peak, timing) = (peak_megabytes(), &rehearsal.timing);
+    let timing = &rehearsal.timing;
     let memory: Map<_, _> = parts
         .iter()
         .map(|part| {
@@ -68,9 +69,6 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         1 => String::new(),
         n => format!(", in each of {n} processes"),
     };
-    let measured = peak.map_or(String::new(), |peak| {
-        format!(" ({peak:.0} MB at most in these steps)")
-    });
     let lines = parts.iter().map(|part| {
         let Part {
             name,
@@ -81,7 +79,7 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
         format!("  {name:<16} {megabytes:>9.1} MB  {how}\n")
     });
     let text = format!(
-        "{} parameters on {}\nabout {total:.0} MB of memory{whose}{measured}\n{}\
+        "{} parameters on {}\nabout {total:.0} MB of memory{whose}\n{}\
          a step: {:.2} GFLOP, {:.1} ms (median of {}), {:.0} tokens/s\n\
          the run: {} steps and {} validations of {:.1} s, about {}",
         thousands(rehearsal.n_parameters),
@@ -106,8 +104,8 @@ struct Part {
     how: String,
 }
 
-/// - `before`: what the process had when its model was made
-fn parts(recipe: &Recipe, memory: Memory, before: Option<f64>) -> Vec<Part> {
+/// - `measured`: what the process had when its model was made, and at most until the end of the steps
+fn parts(recipe: &Recipe, memory: Memory, measured: Option<(f64, f64)>) -> Vec<Part> {
     let part = |name, n_bytes: u64, how: String| Part {
         name,
         megabytes: n_bytes as f64 / 1e6,
@@ -144,14 +142,27 @@ fn parts(recipe: &Recipe, memory: Memory, before: Option<f64>) -> Vec<Part> {
                 .to_owned(),
         ),
     ];
-    if let Some(before) = before {
-        let rest = (before * 1e6) as u64;
-        let how = "measured: what this process had before its first step, but for the weights";
-        parts.push(part(
+    if let Some((before, peak)) = measured {
+        let mut measured = |name, megabytes: f64, how: &str| {
+            let (megabytes, how) = (megabytes.max(0.0), format!("measured: {how}"));
+            parts.push(Part {
+                name,
+                megabytes,
+                how,
+            });
+        };
+        let shapes = memory.total() as f64 / 1e6;
+        let before = before - weights as f64 / 1e6;
+        measured(
             "program_and_data",
-            rest.saturating_sub(weights),
-            how.to_owned(),
-        ));
+            before,
+            "what the process had before its first step, but for the weights",
+        );
+        measured(
+            "temporaries",
+            peak - before - shapes,
+            "what else it had at most in these steps, and what its allocator keeps",
+        );
     }
     parts
 }

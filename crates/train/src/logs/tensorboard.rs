@@ -6,14 +6,12 @@
 
 use crate::metrics::{Metric, Split};
 
-/// The first records of a file: of which version it is, and that a run begins, which makes a reader forget what it has read of
-/// later steps elsewhere.
+/// The first record of a file: of which version it is.
 pub(super) fn head(time: f64) -> Vec<u8> {
-    let begun = |message: Message| message.double(1, time);
-    let version = begun(Message::default()).bytes(3, b"brain.Event:2");
-    let start = Message::default().varint(1, 1);
-    let start = begun(Message::default()).bytes(7, &start.0);
-    [record(&version.0), record(&start.0)].concat()
+    let version = Message::default()
+        .double(1, time)
+        .bytes(3, b"brain.Event:2");
+    record(&version.0)
 }
 
 /// A metric's scalars at its step.
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_says_its_version_that_a_run_begins_and_each_scalar_of_each_step() {
+    fn a_file_says_its_version_and_each_scalar_of_each_step() {
         let metric = Metric {
             step: 300,
             split: Split::Train,
@@ -178,15 +176,14 @@ mod tests {
         let events: Vec<_> = messages(&file).into_iter().map(fields).collect();
         let time = |seconds: f64| (1, seconds.to_le_bytes().to_vec());
         assert_eq!(events[0], [time(7.0), (3, b"brain.Event:2".to_vec())]);
-        assert_eq!(events[1], [time(7.0), (7, vec![8, 1])]);
         for (event, step, expected) in [
             // 300 is 2 · 128 + 44.
             (
-                &events[2],
+                &events[1],
                 vec![44 + 128, 2],
                 &[("loss/train", 1.5), ("lr", 1e-3), ("tokens_per_s", 250.0)][..],
             ),
-            (&events[3], vec![45 + 128, 2], &[("loss/validation", 1.5)]),
+            (&events[2], vec![45 + 128, 2], &[("loss/validation", 1.5)]),
         ] {
             let [when, at, (5, summary)] = event.as_slice() else {
                 panic!("{event:?}");
@@ -205,6 +202,6 @@ mod tests {
                 .collect();
             assert_eq!(found, expected);
         }
-        assert_eq!(events.len(), 4);
+        assert_eq!(events.len(), 3);
     }
 }
