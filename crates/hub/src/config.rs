@@ -231,7 +231,7 @@ impl ModelConfig {
     }
 
     /// The stacks of attention layers by name, the encoder first if there is one.
-    pub(crate) fn stacks(&self) -> Vec<(&'static str, &StackConfig)> {
+    pub fn stacks(&self) -> Vec<(&'static str, &StackConfig)> {
         match self {
             Self::Gpt(config) => vec![("decoder", &config.decoder)],
             Self::Transformer(config) => {

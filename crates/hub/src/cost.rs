@@ -128,7 +128,7 @@ impl ModelConfig {
     }
 
     /// The layers that write or, of a model that writes nothing, those that read.
-    pub(crate) fn decoder(&self) -> Option<&StackConfig> {
+    fn decoder(&self) -> Option<&StackConfig> {
         match self {
             Self::Gpt(config) => Some(&config.decoder),
             Self::Transformer(config) => Some(&config.decoder),
@@ -142,7 +142,7 @@ impl ModelConfig {
     }
 
     /// The layers that read what is not written.
-    pub(crate) fn encoder(&self) -> Option<&StackConfig> {
+    fn encoder(&self) -> Option<&StackConfig> {
         match self {
             Self::Transformer(config) => Some(&config.encoder),
             Self::EncoderDecoder(config) => Some(&config.encoder),

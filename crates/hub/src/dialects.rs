@@ -130,7 +130,7 @@ impl Dialect {
     pub fn express(self, config: &ModelConfig, special: &SpecialTokens) -> Result<Value, HubError> {
         let exporter = Exporter { dialect: self };
         if self != Self::Hearth {
-            for stack in config.encoder().into_iter().chain(config.decoder()) {
+            for (_, stack) in config.stacks() {
                 exporter.require("residual_scale", &stack.residual_scale, &1.0)?;
             }
         }

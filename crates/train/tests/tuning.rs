@@ -349,14 +349,18 @@ fn what_does_not_fit_is_named() {
     let run = tempfile::tempdir().expect("a folder");
     train(GPT, &["train.steps=1"], run.path());
     let base = from(run.path());
+    // Its own recipe fits, with another rate of dropout.
+    let same = recipe(GPT, &[base.as_str(), "model.dropout=0.3"]).expect("it fits");
+    let config = same.model.config(30).expect("a model");
+    assert!(format!("{config:?}").contains("attention_dropout: 0.3"));
     for (set, expected) in [
         (
             &["model.d_model=8"][..],
             "model.d_model is 8, but model.from = ",
         ),
         (
-            &["model.dropout=0.1"],
-            "model.dropout is 0.1, but model.from = ",
+            &["model.d_ff=8"],
+            "model.d_ff (decoder) is 8, but model.from = ",
         ),
         (&["model.max_positions=9"], "says at most 8"),
         (&["model.architecture=lstm"], "says gpt"),
@@ -364,7 +368,7 @@ fn what_does_not_fit_is_named() {
         (&["train.ema=1.0"], "train.ema is 1, expected"),
         (
             &["model.initialisation=kaiming"],
-            "model.initialisation is Kaiming, but model.from = ",
+            "model.initialisation is given, but model.from = ",
         ),
         (&["train.layer_decay=0.0"], "train.layer_decay is 0"),
         (&["train.thaw=['head']"], "train.thaw is [\"head\"]"),

@@ -73,7 +73,7 @@ pub enum RecipeError {
     )]
     OtherBase {
         /// The field.
-        field: &'static str,
+        field: String,
         /// Its value.
         found: String,
         /// The directory of the model.

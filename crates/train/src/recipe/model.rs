@@ -335,11 +335,11 @@ impl ModelRecipe {
         }
     }
 
-    fn stack(&self, default: StackConfig) -> StackConfig {
+    pub(super) fn stack(&self, default: StackConfig) -> StackConfig {
         let norm = self.norm.unwrap_or(default.norm);
         StackConfig {
-            n_kv_heads: self.n_kv_heads,
-            window: self.window,
+            n_kv_heads: self.n_kv_heads.or(default.n_kv_heads),
+            window: self.window.or(default.window),
             positions: match self.positions {
                 Some(positions) => positions.parts().1,
                 None => default.positions,

@@ -6,8 +6,18 @@ use super::{
 };
 use hearth_hub::{ModelConfig, read_config};
 use hearth_model::{ConfigError, MaskedHeadConfig};
-use std::fmt::Debug;
+use serde_json::{Value, json};
 use std::path::Path;
+
+/// Fields of a stack that a recipe may have its own way: they change training, and nothing that was trained.
+const FREE: [&str; 5] = [
+    "dropout",
+    "attention_dropout",
+    "activation_dropout",
+    "layer_drop",
+    // It follows from where norms stand, but in some models.
+    "final_norm",
+];
 
 /// The tokenizer of a model directory.
 const TOKENIZER: &str = "tokenizer.json";
@@ -66,6 +76,7 @@ impl Recipe {
             source: Box::new(error),
         })?;
         self.model.take_sizes(&config, &path)?;
+        self.model.check_choices(&config, &path)?;
         self.model.base = Some(Box::new(config));
         let tokenizer = path.join(TOKENIZER);
         if self.tokenizer.path.is_none() && tokenizer.exists() {
@@ -78,8 +89,8 @@ impl Recipe {
 
 impl ModelRecipe {
     fn take_sizes(&mut self, config: &ModelConfig, path: &Path) -> Result<(), RecipeError> {
-        let other = |field, found: String, expected: String| RecipeError::OtherBase {
-            field,
+        let other = |field: &str, found: String, expected: String| RecipeError::OtherBase {
+            field: field.to_owned(),
             found,
             path: path.to_owned(),
             expected,
@@ -108,9 +119,6 @@ impl ModelRecipe {
                 found,
                 config.architecture().to_owned(),
             ));
-        }
-        if let Some((field, found)) = self.choice() {
-            return Err(other(field, found, "what it is".to_owned()));
         }
         let size = config.size();
         let sizes = [
@@ -153,36 +161,68 @@ impl ModelRecipe {
         Ok(())
     }
 
-    /// The first key, besides sizes, that a model that is there already has its own value of.
-    fn choice(&self) -> Option<(&'static str, String)> {
-        fn given<T: Debug>(value: Option<&T>) -> Option<String> {
-            value.map(|value| format!("{value:?}"))
+    /// Refuses choices of the recipe that are not those of the model; rates are the recipe's own.
+    fn check_choices(&self, base: &ModelConfig, path: &Path) -> Result<(), RecipeError> {
+        let other = |field: String, found: String, expected: String| RecipeError::OtherBase {
+            field,
+            found,
+            path: path.to_owned(),
+            expected,
+        };
+        for (name, stack) in base.stacks() {
+            let [asked, there] =
+                [self.stack(stack.clone()), stack.clone()].map(|stack| json!(stack));
+            let fields = asked.as_object().into_iter().flatten();
+            let differs = |(field, found): &(&String, &Value)| {
+                !FREE.contains(&field.as_str()) && **found != there[field.as_str()]
+            };
+            if let Some((field, found)) = fields.into_iter().find(differs) {
+                let expected = there[field.as_str()].to_string();
+                return Err(other(
+                    format!("model.{field} ({name})"),
+                    found.to_string(),
+                    expected,
+                ));
+            }
         }
-        let rate = |rate: f64| (rate > 0.0).then(|| rate.to_string());
-        let choices = [
-            ("model.n_kv_heads", given(self.n_kv_heads.as_ref())),
-            ("model.window", given(self.window.as_ref())),
-            ("model.d_ff", given(self.d_ff.as_ref())),
-            ("model.dropout", rate(self.dropout)),
-            (
-                "model.attention_dropout",
-                given(self.attention_dropout.as_ref()),
-            ),
-            ("model.activation_dropout", rate(self.activation_dropout)),
-            ("model.layer_drop", rate(self.layer_drop)),
-            ("model.initialisation", given(self.initialisation.as_ref())),
-            ("model.activation", given(self.activation.as_ref())),
-            ("model.gated", given(self.gated.as_ref())),
-            ("model.biases", given(self.biases.as_ref())),
-            ("model.norm_kind", given(self.norm_kind.as_ref())),
-            ("model.norm", given(self.norm.as_ref())),
-            ("model.positions", given(self.positions.as_ref())),
-            ("model.cell", given(self.cell.as_ref())),
-            ("model.attention", given(self.attention.as_ref())),
-            ("model.two_way", given(self.two_way.as_ref())),
+        let given = [
+            ("model.initialisation", self.initialisation.is_some()),
+            ("model.cell", self.cell.is_some()),
+            ("model.attention", self.attention.is_some()),
+            ("model.two_way", self.two_way.is_some()),
         ];
-        let mut choices = choices.into_iter();
-        choices.find_map(|(field, found)| found.map(|found| (field, found)))
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            None => Ok(()),
+            Some((field, _)) => Err(other(field.into(), "given".into(), "all of it".into())),
+        }
+    }
+
+    /// A config with the rates of the recipe where it gives them.
+    fn with_rates(&self, config: &ModelConfig) -> ModelConfig {
+        fn set(config: &mut Value, name: &str, rate: f64) {
+            for (field, value) in config.as_object_mut().into_iter().flatten() {
+                match field == name {
+                    true => *value = json!(rate),
+                    false => set(value, name, rate),
+                }
+            }
+        }
+        let given = |rate: f64| Some(rate).filter(|&rate| rate > 0.0);
+        let mut json = json!(config);
+        for (name, rate) in [
+            ("dropout", given(self.dropout)),
+            (
+                "attention_dropout",
+                self.attention_dropout.or(given(self.dropout)),
+            ),
+            ("activation_dropout", given(self.activation_dropout)),
+            ("layer_drop", given(self.layer_drop)),
+        ] {
+            if let Some(rate) = rate {
+                set(&mut json, name, rate);
+            }
+        }
+        serde_json::from_value(json).unwrap_or_else(|_| config.clone())
     }
 
     /// The config of the model that training begins with, for other data.
@@ -191,7 +231,7 @@ impl ModelRecipe {
         base: &ModelConfig,
         data: DataShape,
     ) -> Result<ModelConfig, ConfigError> {
-        let mut config = base.clone();
+        let mut config = self.with_rates(base);
         match &mut config {
             ModelConfig::Bert(bert) if self.architecture == Architecture::BertClassifier => {
                 bert.masked = None;
