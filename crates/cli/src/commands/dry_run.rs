@@ -1,7 +1,7 @@
 //! `train --dry-run`: whether a run can begin, and what it will cost. Nothing is written.
 
 use super::run_folder::choose;
-use super::train::resolve;
+use super::train::{Resolved, resolve};
 use crate::Context;
 use crate::arguments::Train;
 use crate::console::thousands;
@@ -14,7 +14,7 @@ use hearth_train::{Memory, Recipe, Stage, rehearse};
 use serde_json::{Map, json};
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
-    let (recipe, name, _) = resolve::<P>(options, context.seed)?;
+    let Resolved { recipe, name, .. } = resolve::<P>(options, context.seed)?;
     // A folder that is not free is refused now.
     choose(options.out.as_deref(), &name)?;
     let n_replicas = recipe.train.replicas.unwrap_or(1);

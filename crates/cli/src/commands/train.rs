@@ -13,7 +13,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<(), CliError> {
-    let (recipe, name, from) = resolve::<P>(options, context.seed)?;
+    let Resolved { recipe, name, from } = resolve::<P>(options, context.seed)?;
     let (folder, resume) = match from {
         Some(from) => from,
         None => (choose(options.out.as_deref(), &name)?, Resume::No),
@@ -73,15 +73,25 @@ pub(crate) fn print_config<P: Platform>(
     seed: Option<u64>,
     console: Console,
 ) -> Result<(), CliError> {
-    let (recipe, ..) = resolve::<P>(options, seed)?;
+    let recipe = resolve::<P>(options, seed)?.recipe;
     console.result(&json!(recipe), recipe.to_toml().trim_end())
 }
 
-/// The recipe with all that the command line changes, what a run by it is called, and where it goes on, if it does.
+/// What a command line asks for.
+pub(crate) struct Resolved {
+    /// With all that the command line changes.
+    pub(crate) recipe: Recipe,
+    /// What a run by it is called.
+    pub(crate) name: String,
+    /// Where it goes on, if it does.
+    from: Option<(PathBuf, Resume)>,
+}
+
+/// Reads the recipe and checks it.
 pub(crate) fn resolve<P: Platform>(
     options: &Train,
     seed: Option<u64>,
-) -> Result<(Recipe, String, Option<(PathBuf, Resume)>), CliError> {
+) -> Result<Resolved, CliError> {
     let mut recipe = Recipe::read(&options.config, &options.set, &options.data)?;
     recipe.train.seed = seed.unwrap_or(recipe.train.seed);
     let name = options
@@ -95,7 +105,8 @@ pub(crate) fn resolve<P: Platform>(
     let before = from.as_ref().and_then(|(folder, _)| replicas_of(folder));
     let asked = options.replicas.or(recipe.train.replicas).or(before);
     recipe.train.replicas = Some(n_replicas::<P>(asked, &recipe));
-    Ok((recipe, name.into_owned(), from))
+    let name = name.into_owned();
+    Ok(Resolved { recipe, name, from })
 }
 
 /// How many replicas train a recipe: no more than a batch has rows.
