@@ -13,6 +13,7 @@ const EXAMPLES: &[(&str, &str)] = &[
          {} train --config configs/cicero.toml --data mine.txt --data more.txt.gz --out runs/mine\n  \
          {} train --config configs/shakespeare-char-small.toml --replicas 2\n  \
          {} train --config configs/cicero.toml --set model.d_model=64 --print-config\n  \
+         {} train --config configs/cicero.toml --data mine.txt --set model.from=runs/cicero/best --set lora.rank=4\n  \
          {} train --config configs/cicero.toml --data mine.txt --dry-run\n  \
          mpirun -n 4 {} train --config configs/shakespeare-char-small.toml   (built with --features mpi)\n  \
          {} train --config configs/cicero.toml --out runs/cicero --resume auto\n  \

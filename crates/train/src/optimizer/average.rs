@@ -11,7 +11,7 @@ pub(super) const SLOT: &str = "average";
 
 impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
     /// A model with the running mean of its weights in their place; the model itself where no mean is kept. What is not trained
-    /// stays as it is. Polyak and Juditsky 1992; as an exponential mean in Tarvainen and Valpola 2017
+    /// stays as it is; of an adapter both halves are averaged. Polyak and Juditsky 1992; as an exponential mean in Tarvainen and Valpola 2017
     /// <https://arxiv.org/abs/1703.01780>.
     pub(crate) fn averaged(&self, model: M) -> M {
         if self.ema == 0.0 || self.n_updates == 0 {

@@ -60,7 +60,7 @@ pub enum RecipeError {
         found: String,
     },
     /// The model that training begins with cannot be read.
-    #[error("recipe field model.from: {path} cannot be trained on")]
+    #[error("recipe field model.from: training cannot begin with {path}")]
     Base {
         /// Its directory.
         path: PathBuf,

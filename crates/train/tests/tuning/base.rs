@@ -166,7 +166,7 @@ fn what_does_not_fit_is_named() {
         ),
         (&["model.max_positions=9"], "says at most 8"),
         (&["model.architecture=lstm"], "says gpt"),
-        (&["model.from=nowhere"], "nowhere cannot be trained on"),
+        (&["model.from=nowhere"], "cannot begin with nowhere"),
         (&["train.ema=1.0"], "train.ema is 1, expected"),
         (
             &["model.initialisation=kaiming"],
