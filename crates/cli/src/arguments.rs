@@ -4,6 +4,7 @@ mod attention;
 mod converting;
 mod decoding;
 mod examples;
+mod precision;
 mod reading;
 
 use crate::shard::Sharding;
@@ -14,6 +15,7 @@ pub(crate) use attention::Attention;
 pub(crate) use converting::{Average, Convert, Target};
 pub(crate) use decoding::{Decoding, Models, RuleOptions, Search};
 pub(crate) use examples::with_examples;
+pub(crate) use precision::PrecisionOption;
 pub(crate) use reading::{Classify, Embed, FillMask, Lines, PoolingKind};
 
 /// Train and run sequence models: GPT, LLaMA, LSTM, BERT, encoder-decoders of text and of speech, images.
@@ -237,6 +239,8 @@ pub(crate) struct Forward {
     /// The model directory
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionOption,
     /// Input tensors: input_ids, attention_mask, token_type_ids, decoder_input_ids; src, tgt; pixel_values
     #[arg(long, value_name = "F.safetensors")]
     pub(crate) inputs: PathBuf,
@@ -260,6 +264,8 @@ pub(crate) struct BenchDecode {
     /// The model directory
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionOption,
     /// Tokens of each prompt or, for an encoder-decoder, of each source
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = at_least_one)]
     pub(crate) prompt_tokens: usize,
@@ -282,6 +288,8 @@ pub(crate) struct BenchForward {
     /// The model directory
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionOption,
     /// Tokens a row, or frames of a recording; by default 128, or as many as the model has positions for
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) seq: Option<usize>,

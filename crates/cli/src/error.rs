@@ -17,6 +17,12 @@ pub(crate) enum CliError {
         backend: &'static str,
         present: String,
     },
+    #[error("{backend} does not compute in {found} on {device}; f32 it does")]
+    NoPrecision {
+        found: &'static str,
+        backend: &'static str,
+        device: String,
+    },
     #[error("{backend} cannot compute here: {problem}\n  to mend it: {remedy}")]
     Unavailable {
         backend: &'static str,
@@ -122,6 +128,7 @@ impl CliError {
             Self::Usage(_)
             | Self::NoDevice { .. }
             | Self::Unavailable { .. }
+            | Self::NoPrecision { .. }
             | Self::WithoutMpi { .. }
             | Self::Exists { .. } => USAGE,
             Self::Stopped { code } => *code,

@@ -4,9 +4,9 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::backend::Backend;
 use hearth_model::{
     Bert, BertConfig, ConfigError, EmbeddingConfig, EncoderDecoder, EncoderDecoderConfig, Gpt,
-    GptConfig, RnnConfig, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig, SpeechToText,
-    SpeechToTextConfig, StackConfig, StackSize, Transformer, TransformerConfig, Vit, VitConfig,
-    materialise,
+    GptConfig, Precision, RnnConfig, RnnLm, RnnLmConfig, RnnSeq2Seq, RnnSeq2SeqConfig,
+    SpeechToText, SpeechToTextConfig, StackConfig, StackSize, Transformer, TransformerConfig, Vit,
+    VitConfig, materialise,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,14 @@ macro_rules! architectures {
             pub fn parameters(&self) -> Vec<Parameter> {
                 match self {
                     $(Self::$name(model) => parameters(model),)*
+                }
+            }
+
+            /// The model with its large matrices in this precision: for inference, in which products are computed so.
+            #[must_use]
+            pub fn in_precision(self, precision: Precision) -> Self {
+                match self {
+                    $(Self::$name(model) => Self::$name(precision.cast(model)),)*
                 }
             }
 

@@ -7,6 +7,7 @@
 use crate::initialisation::{WeightInitialisers, linear};
 use crate::key_value::KeyValue;
 use crate::mask::Mask;
+use crate::precision::cast_to;
 use crate::projection::{project, project_all};
 use crate::rotary::Rotation;
 use crate::stack_config::StackConfig;
@@ -74,15 +75,19 @@ impl<B: Backend> Attention<B> {
         }
     }
 
-    /// Projects what may be looked at.
+    /// Projects what may be looked at, in the type of the matrices: as it is compared and read.
     ///
     /// - `x`: `[batch, key_seq, d_model]`
     /// - `rotation`: the angles of these positions, where they are rotary
     pub fn keys_values(&self, x: Tensor<B, 3>, rotation: Option<&Rotation<B>>) -> KeyValue<B> {
         let [key, value] = project_all([&self.key, &self.value], x);
+        let split = |x, rotation| {
+            let x = split_heads(x, self.n_kv_heads, rotation);
+            cast_to(x, self.key.weight.val().dtype())
+        };
         KeyValue {
-            key: split_heads(key, self.n_kv_heads, rotation),
-            value: split_heads(value, self.n_kv_heads, None),
+            key: split(key, rotation),
+            value: split(value, None),
         }
     }
 
@@ -117,8 +122,11 @@ impl<B: Backend> Attention<B> {
                 };
                 // Never a mask of booleans, which libtorch takes the other way round.
                 let bias = (!mask.is_causal()).then(|| mask.bias(query_seq));
-                let context = fused_attention(query, key, value, None, bias.flatten(), options);
-                by_position(context)
+                let (outer, inner) = (query.dtype(), key.dtype());
+                let (query, bias) = (cast_to(query, inner), bias.flatten());
+                let bias = bias.map(|bias| cast_to(bias, inner));
+                let context = fused_attention(query, key, value, None, bias, options);
+                by_position(cast_to(context, outer))
             }
             _ => self.weigh(query, memory, mask, maps),
         };
@@ -138,11 +146,12 @@ impl<B: Backend> Attention<B> {
         maps: Option<&mut Vec<Tensor<B, 4>>>,
     ) -> Tensor<B, 4> {
         let [_, _, query_seq, _] = query.dims();
-        let query = self.grouped(query);
+        let (outer, inner) = (query.dtype(), memory[0].key.dtype());
+        let query = cast_to(self.grouped(query), inner);
         let scores = memory
             .iter()
             .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
-        let scores = concatenate(scores);
+        let scores = cast_to(concatenate(scores), outer);
         let (weights, total) = if mask.is_none() {
             (softmax(scores, 3), None)
         } else {
@@ -157,7 +166,7 @@ impl<B: Backend> Attention<B> {
                 None => weights,
             });
         }
-        let weights = self.dropout.forward(weights);
+        let weights = cast_to(self.dropout.forward(weights), inner);
         let mut start = 0;
         let contexts = memory.iter().map(|part| {
             let end = start + part.seq();
@@ -171,7 +180,7 @@ impl<B: Backend> Attention<B> {
         let context = contexts
             .reduce(Tensor::add)
             .expect("there is a memory to look at");
-        let context = by_position(self.ungrouped(context, query_seq));
+        let context = cast_to(by_position(self.ungrouped(context, query_seq)), outer);
         match total {
             // Divided after the product: a context is narrower than the weights.
             Some(total) => {

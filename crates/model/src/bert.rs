@@ -9,7 +9,7 @@ use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
 use crate::initialisation::{WeightInitialisers, linear, materialise};
 use crate::mask::Mask;
 use crate::norm::Norm;
-use crate::projection::project;
+use crate::projection::{project, project_rows};
 use crate::stack::Stack;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear};
@@ -143,7 +143,7 @@ impl<B: Backend> Bert<B> {
         let [batch, _, d_model] = hidden.dims();
         let first = hidden.slice(s![.., ..1, ..]).reshape([batch, d_model]);
         match &self.pooler {
-            Some(pooler) => pooler.forward(first).tanh(),
+            Some(pooler) => project_rows(pooler, first).tanh(),
             None => first,
         }
     }

@@ -134,9 +134,9 @@ impl<B: Backend> KeyValueCache<B> {
     /// Writes positions into the recent block.
     fn write(&mut self, new: KeyValue<B>) {
         let [batch, n_kv_heads, seq, d_head] = new.key.dims();
-        let device = new.key.device();
+        let (device, dtype) = (new.key.device(), new.key.dtype());
         let block = self.recent.take().unwrap_or_else(|| {
-            let empty = || Tensor::zeros([batch, n_kv_heads, BLOCK, d_head], &device);
+            let empty = || Tensor::zeros([batch, n_kv_heads, BLOCK, d_head], (&device, dtype));
             KeyValue {
                 key: empty(),
                 value: empty(),

@@ -2,6 +2,7 @@
 
 use crate::error::{ConfigError, at_least_one, rate};
 use crate::initialisation::{WeightInitialisers, linear};
+use crate::projection::project_rows;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Tensor, backend::Backend};
@@ -62,7 +63,7 @@ impl<B: Backend> ClassHead<B> {
     /// - `vector`: `[batch, d_model]`
     /// - returns `[batch, n_classes]`
     pub fn forward(&self, vector: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.linear.forward(self.dropout.forward(vector))
+        project_rows(&self.linear, self.dropout.forward(vector))
     }
 
     /// How many classes there are.

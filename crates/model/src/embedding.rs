@@ -3,6 +3,7 @@
 use crate::error::{ConfigError, at_least_one, rate};
 use crate::initialisation::WeightInitialisers;
 use crate::positions::{self, PositionEncoding, Positions};
+use crate::precision::widen;
 use crate::projection::project_transposed;
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig as Table};
@@ -86,7 +87,7 @@ impl<B: Backend> TokenEmbedding<B> {
         n_hidden: &[usize],
     ) -> Tensor<B, 3> {
         let [_, seq] = tokens.dims();
-        let vectors = embedding(self.tokens.weight.val(), tokens);
+        let vectors = look_up(self.tokens.weight.val(), tokens);
         let vectors = if self.scale == 1.0 {
             vectors
         } else {
@@ -108,6 +109,19 @@ impl<B: Backend> TokenEmbedding<B> {
     pub fn vocab(&self) -> usize {
         let [vocab, _] = self.tokens.weight.dims();
         vocab
+    }
+}
+
+/// The rows of a table, in single precision. Where they have gradients, the table has that precision first: many of them are added up
+/// in one row.
+///
+/// - `table`: `[n, d_model]`
+/// - `ids`: `[batch, seq]`
+/// - returns `[batch, seq, d_model]`
+fn look_up<B: Backend>(table: Tensor<B, 2>, ids: Tensor<B, 2, Int>) -> Tensor<B, 3> {
+    match B::ad_enabled(&table.device()) {
+        true => embedding(widen(table), ids),
+        false => widen(embedding(table, ids)),
     }
 }
 

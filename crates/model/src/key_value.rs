@@ -49,9 +49,9 @@ impl<B: Backend> KeyValue<B> {
     pub(crate) fn join(parts: Vec<Self>) -> Self {
         let seq: usize = parts.iter().map(Self::seq).sum();
         let [batch, n_kv_heads, _, d_head] = parts[0].key.dims();
-        let device = parts[0].key.device();
-        let mut keys = Tensor::zeros([batch, n_kv_heads, d_head, seq], &device);
-        let mut values = Tensor::zeros([batch, n_kv_heads, seq, d_head], &device);
+        let (device, dtype) = (parts[0].key.device(), parts[0].key.dtype());
+        let mut keys = Tensor::zeros([batch, n_kv_heads, d_head, seq], (&device, dtype));
+        let mut values = Tensor::zeros([batch, n_kv_heads, seq, d_head], (&device, dtype));
         let mut start = 0;
         for part in parts {
             let end = start + part.seq();

@@ -2,6 +2,7 @@
 
 use crate::error::{ConfigError, at_least_one};
 use crate::initialisation::WeightInitialisers;
+use crate::precision::widen;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig as Table};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend, s};
@@ -119,7 +120,7 @@ impl<B: Backend> Positions<B> {
         };
         if n_hidden.iter().all(|&n| n == fewest_hidden) && fewest_hidden <= n_past {
             let start = n_past - fewest_hidden;
-            return table.slice(s![start..start + seq, ..]).unsqueeze::<3>();
+            return widen(table.slice(s![start..start + seq, ..])).unsqueeze::<3>();
         }
         let ids: Vec<i64> = n_hidden
             .iter()
@@ -127,7 +128,7 @@ impl<B: Backend> Positions<B> {
             .collect();
         let [_, d_model] = table.dims();
         let ids = Tensor::<B, 1, Int>::from_data(TensorData::from(ids.as_slice()), &table.device());
-        table.select(0, ids).reshape([n_hidden.len(), seq, d_model])
+        widen(table.select(0, ids)).reshape([n_hidden.len(), seq, d_model])
     }
 }
 

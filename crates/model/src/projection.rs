@@ -1,7 +1,8 @@
-//! Linear layers over flattened rows.
+//! Linear layers over flattened rows. A product is computed in the type of its matrix, and becomes what the vectors were.
 
+use crate::precision::cast_to;
 use burn::nn::Linear;
-use burn::tensor::{Tensor, backend::Backend, s};
+use burn::tensor::{DType, Tensor, backend::Backend, s};
 
 /// A product of so few rows is made in parts. All of the weights are read for a token that is decoded, and nothing else
 /// takes time; backends on processors run such a product on one thread, but the products of a batch on all of them, so
@@ -34,10 +35,12 @@ pub(crate) fn project_all<B: Backend, const N: usize>(
 ) -> [Tensor<B, 3>; N] {
     let [batch, seq, d_input] = x.dims();
     let shape = |layer: &Linear<B>| [batch, seq, layer.weight.dims()[1]];
+    let (outer, inner) = (x.dtype(), layers[0].weight.val().dtype());
     if is_few(&x) && d_input.is_multiple_of(LAYER_PARTS) {
-        let rows = inputs_in_parts(x);
+        let rows = inputs_in_parts(cast_to(x, inner));
         return layers.map(|layer| {
             let product = multiply_by_inputs(rows.clone(), layer.weight.val());
+            let product = cast_to(product, outer);
             let product = match batch {
                 1 => product,
                 _ => product.reshape(shape(layer)),
@@ -48,8 +51,30 @@ pub(crate) fn project_all<B: Backend, const N: usize>(
             }
         });
     }
-    let rows = x.reshape([batch * seq, d_input]);
-    layers.map(|layer| layer.forward(rows.clone()).reshape(shape(layer)))
+    let rows = cast_to(x.reshape([batch * seq, d_input]), inner);
+    layers.map(|layer| multiply(layer, rows.clone(), outer).reshape(shape(layer)))
+}
+
+/// A linear layer over rows.
+///
+/// - `rows`: `[n_rows, d_input]`
+/// - returns `[n_rows, d_output]`
+pub(crate) fn project_rows<B: Backend>(layer: &Linear<B>, rows: Tensor<B, 2>) -> Tensor<B, 2> {
+    let outer = rows.dtype();
+    multiply(layer, cast_to(rows, layer.weight.val().dtype()), outer)
+}
+
+/// - `rows`: of the type of the layer's matrix
+/// - `outer`: the type of what comes out
+fn multiply<B: Backend>(layer: &Linear<B>, rows: Tensor<B, 2>, outer: DType) -> Tensor<B, 2> {
+    if rows.dtype() == outer {
+        return layer.forward(rows);
+    }
+    let product = rows.matmul(layer.weight.val()).cast(outer);
+    match &layer.bias {
+        Some(bias) => product + bias.val().unsqueeze::<2>(),
+        None => product,
+    }
 }
 
 /// `x · weightᵀ` over flattened rows.
@@ -63,14 +88,14 @@ pub(crate) fn project_transposed<B: Backend>(
 ) -> Tensor<B, 3> {
     let [batch, seq, d_input] = x.dims();
     let [d_output, _] = weight.dims();
-    let is_few = is_few(&x);
-    let rows = x.reshape([batch * seq, d_input]);
+    let (is_few, outer) = (is_few(&x), x.dtype());
+    let rows = cast_to(x.reshape([batch * seq, d_input]), weight.dtype());
     let rows = if is_few && d_output >= HEAD_PARTS {
         multiply_by_outputs(rows, weight)
     } else {
         rows.matmul(weight.transpose())
     };
-    rows.reshape([batch, seq, d_output])
+    cast_to(rows, outer).reshape([batch, seq, d_output])
 }
 
 /// Whether a product is made in parts.

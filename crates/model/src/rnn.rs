@@ -6,7 +6,7 @@
 
 use crate::error::{ConfigError, at_least_one, rate};
 use crate::initialisation::{WeightInitialisers, linear};
-use crate::projection::project;
+use crate::projection::{project, project_rows};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::activation::sigmoid;
@@ -273,7 +273,7 @@ impl<B: Backend> RnnCell<B> {
 
     /// - `input`: `[batch, 4 d_hidden]`: input gate, forget gate, candidate, output gate
     fn lstm(&self, input: Tensor<B, 2>, state: &CellState<B>) -> CellState<B> {
-        let parts = input + self.hidden.forward(state.hidden.clone());
+        let parts = input + project_rows(&self.hidden, state.hidden.clone());
         let part = |n: usize| columns(&parts, n, 4);
         let (admit, forget, release) = (sigmoid(part(0)), sigmoid(part(1)), sigmoid(part(3)));
         let candidate = admit * part(2).tanh();
@@ -289,7 +289,7 @@ impl<B: Backend> RnnCell<B> {
 
     /// - `input`: `[batch, 3 d_hidden]`: reset gate, update gate, candidate
     fn gru(&self, input: Tensor<B, 2>, state: &CellState<B>) -> CellState<B> {
-        let hidden = self.hidden.forward(state.hidden.clone());
+        let hidden = project_rows(&self.hidden, state.hidden.clone());
         let gate = |n: usize| sigmoid(columns(&input, n, 3) + columns(&hidden, n, 3));
         let candidate = (columns(&input, 2, 3) + gate(0) * columns(&hidden, 2, 3)).tanh();
         // (1 - z) n + z h

@@ -5,6 +5,7 @@ use crate::attention_map::{AttentionSize, CrossAttention};
 use crate::autoregressive::{Autoregressive, Conditional, DecodingState};
 use crate::embedding::{Head, TokenEmbedding};
 use crate::initialisation::{WeightInitialisers, linear, materialise};
+use crate::projection::project_rows;
 use crate::rnn::{CellState, Rnn, RnnConfig, RnnKind};
 use crate::rnn_attention::{RnnAttention, RnnMemory};
 use crate::rnn_seq2seq_config::RnnSeq2SeqConfig;
@@ -99,8 +100,8 @@ impl<B: Backend> Bridge<B> {
 
     fn cross(&self, layer: usize, state: CellState<B>) -> CellState<B> {
         CellState {
-            hidden: self.hidden[layer].forward(state.hidden).tanh(),
-            cell: state.cell.map(|cell| self.cell[layer].forward(cell)),
+            hidden: project_rows(&self.hidden[layer], state.hidden).tanh(),
+            cell: state.cell.map(|cell| project_rows(&self.cell[layer], cell)),
         }
     }
 }

@@ -14,6 +14,7 @@ mod freezing;
 mod gradients;
 mod group;
 mod logs;
+mod loss_scale;
 mod metrics;
 mod names;
 mod objective;

@@ -145,9 +145,26 @@ pub(crate) fn with_data<B: AutodiffBackend, W>(
 where
     W: Work<B> + Work<Frugal<B>, Output = <W as Work<B>>::Output>,
 {
+    check_precision::<B>(recipe, device)?;
     match recipe.train.gradient_checkpointing {
         true => with_data_at::<Frugal<B>, _>(recipe, device, work),
         false => with_data_at::<B, _>(recipe, device, work),
+    }
+}
+
+/// Refuses a precision that the device does not compute in.
+pub(crate) fn check_precision<B: AutodiffBackend>(
+    recipe: &Recipe,
+    device: &B::Device,
+) -> Result<(), RecipeError> {
+    let precision = recipe.train.precision;
+    match precision.is_supported::<B>(device) {
+        true => Ok(()),
+        false => Err(RecipeError::Range {
+            field: "train.precision",
+            found: precision.name().to_owned(),
+            expected: "what this device computes in, such as f32",
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::objectives::{
 };
 use crate::pairs::{pair_loss, pairs_a_batch};
 use crate::recipe::{DataShape, Recipe, RecipeError, TokenizerKind};
-use crate::run::{Frugal, first_model};
+use crate::run::{Frugal, check_precision, first_model};
 use crate::trained::Trained;
 use crate::update::Updater;
 use burn::module::Module;
@@ -71,6 +71,7 @@ pub fn time_steps<B: AutodiffBackend>(
     device: &B::Device,
     observer: &mut dyn FnMut(u64),
 ) -> Result<Timing, TrainError> {
+    check_precision::<B>(recipe, device)?;
     let count = (n_warm_up, steps);
     if recipe.train.gradient_checkpointing {
         return time_at::<Frugal<B>>(recipe, count, (group, device), observer);
@@ -318,7 +319,8 @@ pub(crate) fn time<B: AutodiffBackend, O: Objective<B>>(
         let began = Instant::now();
         let update;
         (trained, update) = updater.update(&mut objective, trained, step, group, device)?;
-        if update.is_skipped() {
+        // A loss that was scaled too much is scaled less the next time.
+        if update.is_skipped() && updater.loss_scale.is_none() {
             return Err(TrainError::NotFinite {
                 step,
                 loss: update.loss,

@@ -134,12 +134,15 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
                     return Err(self.not_finite(now.step, &update));
                 }
                 agree(self.place.group, &[("model", low_bits(weights))])?;
-                let state = now.state(
-                    recipe.seed,
-                    &fingerprint,
-                    updater.optimizer.n_updates(),
-                    metrics.sync()?,
-                );
+                let state = TrainerState {
+                    loss_scale: updater.loss_scale,
+                    ..now.state(
+                        recipe.seed,
+                        &fingerprint,
+                        updater.optimizer.n_updates(),
+                        metrics.sync()?,
+                    )
+                };
                 if self.place.writes() {
                     let checkpoint = self.save_checkpoint(&state, &trained, &updater)?;
                     let step = now.step;
@@ -208,6 +211,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             .optimizer
             .read(&trained, state.n_updates, &path.join(OPTIMIZER))
             .map_err(foreign)?;
+        updater.loss_scale = state.loss_scale.or(updater.loss_scale);
         let metrics = match self.place.writes() {
             true => MetricsWriter::resume(folder, state.metrics_bytes, logs)?,
             false => MetricsWriter::silent(),

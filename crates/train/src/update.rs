@@ -3,6 +3,7 @@
 use crate::flat::Flat;
 use crate::gradients::added;
 use crate::group::{Group, GroupError};
+use crate::loss_scale::LossScale;
 use crate::objective::{Objective, Trainable};
 use crate::optimizer::ParameterOptimizer;
 use crate::recipe::TrainRecipe;
@@ -13,11 +14,15 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
 use hearth_batch::{Share, Stream, derive_seed};
+use hearth_model::Precision;
 
 /// Makes updates by a recipe.
 pub(crate) struct Updater<M: Trainable<B>, B: AutodiffBackend> {
     pub(crate) optimizer: ParameterOptimizer<Trained<B, M>, B>,
     pub(crate) schedule: Schedule,
+    /// Where gradients could underflow.
+    pub(crate) loss_scale: Option<LossScale>,
+    precision: Precision,
     seed: u64,
     /// Batches of a step.
     accumulate: u64,
@@ -46,6 +51,8 @@ impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
         Self {
             optimizer: ParameterOptimizer::new(recipe),
             schedule: Schedule::new(recipe),
+            loss_scale: (recipe.precision == Precision::F16).then(LossScale::default),
+            precision: recipe.precision,
             seed: recipe.seed,
             accumulate: recipe.accumulate,
         }
@@ -71,14 +78,19 @@ impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
         let own = self.gradients(objective, &trained, step, group.share(), device);
         let all = own.over_all(&trained, group)?;
         let scale = 1.0 / all.n_units.max(1.0);
-        let gradients = self.optimizer.clip(&trained, all.gradients, scale);
+        let loss_scale = self.loss_scale.map_or(1.0, LossScale::factor);
+        let gradients = self
+            .optimizer
+            .clip(&trained, all.gradients, scale / loss_scale);
         let update = Update {
             loss: scale * all.loss,
             n_tokens: all.n_tokens,
             gradient_norm: gradients.norm,
             lr,
         };
-        if update.is_skipped() {
+        let is_finite = !update.is_skipped();
+        self.loss_scale = self.loss_scale.map(|scale| scale.behind(is_finite));
+        if !is_finite {
             return Ok((trained, update));
         }
         Ok((self.optimizer.update(lr, trained, gradients), update))
@@ -109,14 +121,18 @@ impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
             let Some(batch) = objective.batch(number, share) else {
                 continue;
             };
-            let loss = objective.loss(&trained.adapted(), batch);
+            let loss = objective.loss(&self.precision.cast(trained.adapted()), batch);
             if gradients.is_none() {
                 unit = loss.n_tokens.max(1);
             }
             n_tokens += loss.n_tokens;
             // Over one number of tokens for all of them, so that gradients can be added.
             let loss_in_units = loss.sum.div_scalar(unit as f64);
-            let more = GradientsParams::from_grads(loss_in_units.backward(), trained);
+            let to_derive = match self.loss_scale {
+                Some(scale) => loss_in_units.clone().mul_scalar(scale.factor()),
+                None => loss_in_units.clone(),
+            };
+            let more = GradientsParams::from_grads(to_derive.backward(), trained);
             gradients = Some(match gradients {
                 Some(before) => added::<B, _>(before, more, trained),
                 None => more,

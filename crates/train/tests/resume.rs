@@ -230,6 +230,13 @@ on_both_backends! {
 }
 
 #[test]
+fn half_precision_goes_on() {
+    let half = GPT.replacen("[train]", "[train]\n    precision = 'f16'", 1);
+    assert!(half != GPT, "there is such a section");
+    goes_on_as_if_nothing_had_happened::<Autodiff<Flex>>(&half);
+}
+
+#[test]
 fn eight_batches_of_pairs_are_an_epoch() {
     let (training, _) = held_out_pairs(&recipe(PAIRS, &[])).expect("pairs");
     assert_eq!(training.len().div_ceil(12), 8);

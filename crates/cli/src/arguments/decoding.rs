@@ -1,6 +1,6 @@
 //! How text is written: the options that `generate`, `translate` and `transcribe` share.
 
-use super::at_least_one;
+use super::{PrecisionOption, at_least_one};
 use clap::{Args, ValueEnum};
 use hearth_infer::{EarlyStopping, Mixture};
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ pub(crate) struct Models {
     /// What is averaged over the models of an ensemble
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = MixtureKind::Probabilities)]
     pub(crate) mixture: MixtureKind,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionOption,
 }
 
 /// What is averaged.

@@ -1,6 +1,6 @@
 //! The options of the commands that read and do not write: `classify`, `fill-mask`, `embed`.
 
-use super::{Models, at_least_one};
+use super::{Models, PrecisionOption, at_least_one};
 use crate::shard::Sharding;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub(crate) struct FillMask {
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
     #[command(flatten)]
+    pub(crate) precision: PrecisionOption,
+    #[command(flatten)]
     pub(crate) lines: Lines,
     /// The K likeliest tokens for each mask
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = at_least_one)]
@@ -52,6 +54,8 @@ pub(crate) struct Embed {
     /// The model directory
     #[arg(long, value_name = "DIR")]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionOption,
     #[command(flatten)]
     pub(crate) lines: Lines,
     /// What a text's vector is made of

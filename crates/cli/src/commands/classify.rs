@@ -14,7 +14,7 @@ use serde_json::json;
 use std::{iter, mem};
 
 pub(crate) fn run<P: Platform>(options: &Classify, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open_all(&options.models.paths, context)?;
+    let loaded = open_all(&options.models, context)?;
     let (first, others) = weighed(&loaded, &options.models)?;
     let members: Vec<_> = iter::once((first, 1.0)).chain(others).collect();
     if let Model::Vit(_) = &first.directory.model {

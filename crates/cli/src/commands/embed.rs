@@ -1,6 +1,6 @@
 //! `embed`: a line in, a vector out.
 
-use super::loaded::open;
+use super::loaded::open_in;
 use super::reading::Reader;
 use crate::Context;
 use crate::arguments::{Embed, PoolingKind};
@@ -10,7 +10,7 @@ use hearth_infer::{Pooling, embed};
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Embed, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
+    let loaded = open_in(&options.model, options.precision.get(), context)?;
     let reader = Reader::<P>::new(&loaded, "embed")?;
     let pooling = match options.pooling {
         PoolingKind::Mean => Pooling::Mean,

@@ -1,6 +1,6 @@
 //! `fill-mask`: a line with masks in, the line with the likeliest tokens in their places out.
 
-use super::loaded::open;
+use super::loaded::open_in;
 use super::reading::Reader;
 use crate::Context;
 use crate::arguments::FillMask;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const MASKS: [&str; 2] = ["[MASK]", "<mask>"];
 
 pub(crate) fn run<P: Platform>(options: &FillMask, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
+    let loaded = open_in(&options.model, options.precision.get(), context)?;
     let reader = Reader::<P>::new(&loaded, "fill-mask")?;
     if !reader.model.guesses_tokens() {
         return Err(loaded.wrong_model("fill-mask", "a head that guesses masked tokens"));

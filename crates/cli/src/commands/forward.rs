@@ -1,6 +1,6 @@
 //! `forward`: raw tensors in and out, the way to compare a number here with a number elsewhere.
 
-use super::loaded::open;
+use super::loaded::open_in;
 use crate::Context;
 use crate::arguments::Forward;
 use crate::error::CliError;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(crate) fn run<P: Platform>(options: &Forward, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
+    let loaded = open_in(&options.model, options.precision.get(), context)?;
     let inputs = Inputs::read(&options.inputs)?;
     let outputs = forward::<Inference<P>>(&loaded.directory.model, &inputs, &context.device)?;
     let named = outputs

@@ -2,7 +2,7 @@
 
 use super::attention::Picture;
 use super::decoding::{rules, strategy};
-use super::loaded::{Loaded, Writer, open, open_all, writer};
+use super::loaded::{Loaded, Writer, open_all, open_in, writer};
 use crate::Context;
 use crate::arguments::Generate;
 use crate::console::Console;
@@ -20,11 +20,11 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run<P: Platform>(options: &Generate, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open_all(&options.models.paths, context)?;
+    let loaded = open_all(&options.models, context)?;
     let (first, writer) = (&loaded[0], writer(&loaded, &options.models, "generate")?);
     let prompts = prompts(options, first, matches!(writer, Writer::Language(_)))?;
     let draft = match &options.draft {
-        Some(path) => Some(open(path, context)?),
+        Some(path) => Some(open_in(path, options.models.precision.get(), context)?),
         None => None,
     };
     let (rules, stop) = rules(&options.decoding.rules, first)?;

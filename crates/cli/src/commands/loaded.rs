@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 use hearth_data::{FilterbankConfig, TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
 use hearth_infer::{ConditionalEnsemble, LanguageEnsemble, PairTokens, SpeechEnsemble};
-use hearth_model::SpeechToText;
+use hearth_model::{Precision, SpeechToText};
 use std::path::{Path, PathBuf};
 
 /// A model and where it came from.
@@ -269,6 +269,27 @@ impl<B: Backend> Loaded<B> {
     }
 }
 
+/// The model at `path`, for inference that computes its products in some precision.
+pub(crate) fn open_in<P: Platform>(
+    path: &Path,
+    precision: Precision,
+    context: &Context<P>,
+) -> Result<Loaded<Inference<P>>, CliError> {
+    if !precision.is_supported::<Inference<P>>(&context.device) {
+        return Err(CliError::NoPrecision {
+            found: precision.name(),
+            backend: P::NAME,
+            device: context.device_name.clone(),
+        });
+    }
+    let Loaded {
+        mut directory,
+        path,
+    } = open(path, context)?;
+    directory.model = directory.model.in_precision(precision);
+    Ok(Loaded { directory, path })
+}
+
 /// The model at `path`, for inference.
 pub(crate) fn open<P: Platform>(
     path: &Path,
@@ -286,8 +307,10 @@ pub(crate) fn open<P: Platform>(
 
 /// The models at several paths.
 pub(crate) fn open_all<P: Platform>(
-    paths: &[PathBuf],
+    models: &Models,
     context: &Context<P>,
 ) -> Result<Vec<Loaded<Inference<P>>>, CliError> {
-    paths.iter().map(|path| open(path, context)).collect()
+    let precision = models.precision.get();
+    let open = |path: &PathBuf| open_in(path, precision, context);
+    models.paths.iter().map(open).collect()
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 const BATCH: usize = 16;
 
 pub(crate) fn run<P: Platform>(options: &Options, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open_all(&options.models.paths, context)?;
+    let loaded = open_all(&options.models, context)?;
     let tokenizer = loaded[0].tokenizer("score reads text")?;
     let text = read_input(options.input.as_deref())?;
     match writer(&loaded, &options.models, "score")? {

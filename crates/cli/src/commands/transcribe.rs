@@ -15,7 +15,7 @@ use hearth_model::{Autoregressive, Conditional};
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open_all(&options.models.paths, context)?;
+    let loaded = open_all(&options.models, context)?;
     let (model, start) = hearer(&loaded, &options.models, "transcribe")?;
     let loaded = &loaded[0];
     let tokenizer = loaded.tokenizer("transcribe writes text")?;

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const MAX_NEW_TOKENS: usize = 1024;
 
 pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Result<(), CliError> {
-    let loaded = open_all(&options.models.paths, context)?;
+    let loaded = open_all(&options.models, context)?;
     match writer(&loaded, &options.models, "translate")? {
         Writer::Conditional(model, special) => lines(&model, special, &loaded, options, context),
         Writer::Language(_) => Err(loaded[0].wrong_model("translate", "an encoder-decoder")),

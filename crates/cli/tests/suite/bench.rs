@@ -63,6 +63,40 @@ pub(crate) fn a_step_that_computes_again_holds_less_and_learns_the_same(program:
     assert!(less < 0.9 * most, "{less} of {most} MB");
 }
 
+pub(crate) fn half_precision_is_timed_or_refused(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("recipe.toml");
+    fs::write(&path, recipe("gpt")).expect("a file");
+    let model = fixture("llama");
+    for precision in ["bf16", "f16"] {
+        let set = format!("train.precision={precision}");
+        let arguments = ["bench", "train", "--config", text(&path), "--set", &set];
+        let options = words("--steps 3 --warm-up 1 --json");
+        let trained = program.run(arguments.into_iter().chain(options));
+        let arguments = ["bench", "decode", "--model", text(&model)];
+        let options = words("--max-new-tokens 6 --rounds 1 --json --precision");
+        let options = options.chain([precision]);
+        let decoded = program.run(arguments.into_iter().chain(options));
+        match program.name() {
+            "hearth-ndarray" => {}
+            "hearth-flex" | "hearth-tch" => assert_eq!(trained.code, Some(0), "{trained:?}"),
+            // As the adapter has it or not.
+            _ => assert_eq!(trained.code, decoded.code, "{trained:?} {decoded:?}"),
+        }
+        if trained.code == Some(0) {
+            let loss = trained.json()["loss"].as_f64().expect("a loss");
+            assert!(loss > 0.0 && loss < 10.0, "{loss}");
+            assert_eq!(decoded.success().json()["precision"], precision);
+            continue;
+        }
+        assert_eq!((trained.code, decoded.code), (Some(2), Some(2)));
+        let field = format!("recipe field train.precision is {precision}");
+        assert!(trained.stderr.contains(&field), "{}", trained.stderr);
+        let refused = format!("does not compute in {precision} on");
+        assert!(decoded.stderr.contains(&refused), "{}", decoded.stderr);
+    }
+}
+
 pub(crate) fn tokens_are_timed_one_by_one_and_in_beams(program: Program) {
     let cases = [
         ("llama", "--batch-size 2 --prompt-tokens 5"),

@@ -146,6 +146,7 @@ macro_rules! tests {
             bench {
                 training_steps_are_timed_without_data,
                 a_step_that_computes_again_holds_less_and_learns_the_same,
+                half_precision_is_timed_or_refused,
                 tokens_are_timed_one_by_one_and_in_beams,
                 a_pass_is_timed_for_every_kind_of_model,
             }

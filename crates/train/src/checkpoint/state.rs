@@ -1,6 +1,7 @@
 //! `trainer_state.json`: where a run stands, besides its weights and its optimiser's tensors.
 
 use crate::error::TrainError;
+use crate::loss_scale::LossScale;
 use crate::objective::Evaluation;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -30,6 +31,8 @@ pub(crate) struct TrainerState {
     pub(crate) skipped: SkippedState,
     #[serde(default)]
     pub(crate) plateau: PlateauState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loss_scale: Option<LossScale>,
     /// Target tokens trained on.
     pub(crate) n_tokens: usize,
     /// Since training began, over all parts of the run.
@@ -173,6 +176,7 @@ pub(crate) mod tests {
                 waited: 2,
                 n_reductions: 1,
             },
+            loss_scale: Some(LossScale::default().behind(false)),
             n_tokens: 100,
             seconds: number,
             seconds_training: number,

@@ -15,6 +15,7 @@ pub use error::RecipeError;
 pub use initialisation::InitialisationKind;
 pub use model::{DataShape, ModelRecipe};
 
+use hearth_model::Precision;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -275,6 +276,8 @@ pub struct TrainRecipe {
     pub max_skipped: u64,
     /// Steps between lines of `metrics.jsonl`.
     pub log_every: u64,
+    /// The type of number that products are computed in while the model learns; its weights and what is saved keep single precision.
+    pub precision: Precision,
     /// Compute again in the backward pass what is cheap to compute, instead of holding it: less memory, a longer step, the same
     /// gradients.
     pub gradient_checkpointing: bool,
@@ -323,6 +326,7 @@ impl Default for TrainRecipe {
             keep_checkpoints: 3,
             max_skipped: 10,
             log_every: 10,
+            precision: Precision::F32,
             gradient_checkpointing: false,
             logs: vec![LogKind::Csv, LogKind::Tensorboard],
             replicas: None,

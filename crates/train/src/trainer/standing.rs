@@ -69,6 +69,7 @@ impl Standing {
             window: self.window.sums,
             skipped: self.skipped,
             plateau: self.plateau,
+            loss_scale: None,
             n_tokens: self.clock.n_tokens(),
             seconds: self.clock.seconds(),
             seconds_training: self.clock.training(),

@@ -25,6 +25,8 @@ enum Spoil {
     Loss,
     /// The loss is finite, and its gradient is not.
     Gradient,
+    /// So large that a few bits of range do not hold it, once it is scaled.
+    Large,
 }
 
 impl Objective<TestBackend> for Spoiled {
@@ -40,6 +42,7 @@ impl Objective<TestBackend> for Spoiled {
         let sum = match spoil {
             Spoil::No => sum,
             Spoil::Loss => sum.mul_scalar(f32::NAN),
+            Spoil::Large => sum.mul_scalar(1e3),
             // √0 is 0, and its slope is infinite.
             Spoil::Gradient => sum.clone() + (sum.clone() - sum.detach()).sqrt(),
         };
@@ -165,6 +168,28 @@ fn a_step_that_is_no_number_is_caught_in_that_step_and_changes_nothing() {
         assert_eq!(updater.optimizer.n_updates(), 2);
         assert!(before.iter().all(|number| number.is_finite()));
     }
+}
+
+#[test]
+fn a_loss_that_overflows_is_scaled_less_until_it_fits() {
+    let recipe = recipe("precision = 'f16'");
+    let (mut objective, _, model) = objective(|_| Spoil::Large);
+    let (mut model, device) = (whole(model), Default::default());
+    let mut updater = Updater::new(&recipe.train);
+    let before = numbers(&model.model);
+    let mut n_skipped = 0;
+    for step in 0..20 {
+        let updated = updater.update(&mut objective, model, step, &Alone, &device);
+        let update;
+        (model, update) = updated.expect("alone");
+        assert!(update.loss.is_finite());
+        n_skipped += i32::from(update.is_skipped());
+    }
+    assert!((1..15).contains(&n_skipped), "{n_skipped}");
+    let scale = updater.loss_scale.expect("a scale").factor();
+    assert_eq!(scale, 65_536.0 / f64::from(n_skipped).exp2());
+    let after = numbers(&model.model);
+    assert!(after != before && after.iter().all(|number| number.is_finite()));
 }
 
 /// Batches of different sizes; or, of the same data, batches of two of them.

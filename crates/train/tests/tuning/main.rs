@@ -1,6 +1,7 @@
 //! Training less than all of a model, one that is there already, and what else a recipe can say of its weights.
 
 mod base;
+mod precision;
 mod weights;
 
 use std::collections::BTreeMap;

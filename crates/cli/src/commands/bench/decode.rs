@@ -4,7 +4,7 @@ use super::peak::bytes_per_s;
 use super::{median, random_rows};
 use crate::Context;
 use crate::arguments::BenchDecode;
-use crate::commands::loaded::{Loaded, Writer, open};
+use crate::commands::loaded::{Loaded, Writer, open_in};
 use crate::console::thousands;
 use crate::error::CliError;
 use crate::memory::peak_megabytes;
@@ -20,7 +20,7 @@ pub(crate) fn run<P: Platform>(
     options: &BenchDecode,
     context: &Context<P>,
 ) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
+    let loaded = open_in(&options.model, options.precision.get(), context)?;
     let n_rounds = options.rounds as u64;
     let (mut first, mut whole) = (Vec::new(), Vec::new());
     let mut progress = Progress::new(context.console, n_rounds + 1);
@@ -52,7 +52,8 @@ pub(crate) fn run<P: Platform>(
         None => options.prompt_tokens + options.max_new_tokens / 2,
     };
     let kept = n_read as u64 * cost.token.cache_bytes + options.prompt_tokens as u64 * source;
-    let bytes = 4 * cost.token.n_multiplied + n_texts * kept;
+    let size = options.precision.get().size() as u64;
+    let bytes = size * cost.token.n_multiplied + n_texts * kept * size / 4;
     let limit = bytes_per_s::<Inference<P>>(&context.device);
     let share = bytes as f64 / a_step.max(1e-9) / limit;
 
@@ -66,6 +67,7 @@ pub(crate) fn run<P: Platform>(
         "max_new_tokens": options.max_new_tokens,
         "batch_size": options.batch_size,
         "beam": options.beam,
+        "precision": options.precision.get().name(),
         "tokens_per_s": rate,
         "ms_per_step": a_step * 1e3,
         "first_token_ms": first.as_secs_f64() * 1e3,

@@ -5,7 +5,7 @@ use super::{median, random_rows};
 use crate::Context;
 use crate::arguments::BenchForward;
 use crate::commands::forward::{Inputs, forward};
-use crate::commands::loaded::open;
+use crate::commands::loaded::open_in;
 use crate::console::thousands;
 use crate::error::CliError;
 use crate::memory::peak_megabytes;
@@ -26,7 +26,7 @@ pub(crate) fn run<P: Platform>(
     options: &BenchForward,
     context: &Context<P>,
 ) -> Result<(), CliError> {
-    let loaded = open(&options.model, context)?;
+    let loaded = open_in(&options.model, options.precision.get(), context)?;
     let directory = &loaded.directory;
     let seed = context.seed.unwrap_or(0);
     let n_positions = directory.config.n_positions();
