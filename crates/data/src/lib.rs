@@ -5,8 +5,8 @@
 //! [`LabelledImages`] texts and images with their classes; [`number_words`], [`cicero`], [`tones`], [`language_words`] and
 //! [`digits`] are corpora that need no file. A [`Tokenizer`] turns text into ids and back; what it saves is a `tokenizer.json` that
 //! any program built on Hugging Face's library loads. A [`FilterbankConfig`] turns sound into [`Frames`], a
-//! [`PixelConfig`] an [`Image`] into numbers. Whatever is wrong
-//! with a file is a [`DataError`] that says where.
+//! [`PixelConfig`] an [`Image`] into numbers. [`Bleu`], [`Chrf`], a [`Transcript`]'s error rates and a [`ConfusionMatrix`]
+//! say how good an output is. Whatever is wrong with a file is a [`DataError`] that says where.
 //!
 //! ```
 //! use hearth_data::{TextCorpus, Tokenizer, cicero};
@@ -34,6 +34,7 @@ mod images;
 mod labelled;
 mod labels;
 mod languages;
+mod metrics;
 mod parallel;
 mod read;
 mod text;
@@ -52,6 +53,10 @@ pub use images::{
 };
 pub use labelled::{LabelledRow, LabelledText};
 pub use languages::language_words;
+pub use metrics::{
+    AlignedText, Bleu, BleuScore, Chrf, ClassScores, ConfusionMatrix, Edit, ErrorCounts,
+    Prediction, Segment, Tokenization, Transcript, align, brier_score, expected_calibration_error,
+};
 pub use parallel::{Pair, PairCorpus};
 pub use read::{MAX_TEXT_BYTES, read_text};
 pub use text::TextCorpus;
