@@ -12,6 +12,11 @@ mod error_rate;
 mod ngrams;
 mod tokenization;
 
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod degraded;
+
 pub use alignment::{Edit, align};
 pub use bleu::{Bleu, BleuScore};
 pub use calibration::{Prediction, brier_score, expected_calibration_error};
