@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 pub(crate) use attention::Attention;
 pub(crate) use converting::{Average, Convert, Target};
-pub(crate) use decoding::{Decoding, Models, RuleOptions, Search};
+pub(crate) use decoding::{Decoding, Models, RuleOptions, Search, Writing};
 pub(crate) use examples::with_examples;
 pub(crate) use precision::PrecisionOption;
-pub(crate) use reading::{Classify, Embed, FillMask, Lines, PoolingKind};
+pub(crate) use reading::{Batches, Classify, Embed, FillMask, Lines, PoolingKind};
 
 /// Train and run sequence models: GPT, LLaMA, LSTM, BERT, encoder-decoders of text and of speech, images.
 #[derive(Debug, Parser)]
@@ -174,16 +174,8 @@ pub(crate) struct Translate {
     /// Where the translation goes; standard output if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Search with N beams; 1 is greedy
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
-    pub(crate) beam: usize,
     #[command(flatten)]
-    pub(crate) search: Search,
-    #[command(flatten)]
-    pub(crate) rules: RuleOptions,
-    /// Tokens of a translation at most; by default what the model has positions for
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub(crate) max_new_tokens: Option<usize>,
+    pub(crate) writing: Writing,
     /// Translations of each sentence, best first; at most as many as beams
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) n_best: usize,
@@ -203,16 +195,8 @@ pub(crate) struct Transcribe {
     /// The recordings
     #[arg(value_name = "FILE.wav", required = true)]
     pub(crate) recordings: Vec<PathBuf>,
-    /// Search with N beams; 1 is greedy
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
-    pub(crate) beam: usize,
     #[command(flatten)]
-    pub(crate) search: Search,
-    #[command(flatten)]
-    pub(crate) rules: RuleOptions,
-    /// Tokens of a transcript at most; by default what the model has positions for
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub(crate) max_new_tokens: Option<usize>,
+    pub(crate) writing: Writing,
     #[command(flatten)]
     pub(crate) sharding: Sharding,
 }

@@ -71,6 +71,21 @@ pub(crate) struct Decoding {
     pub(crate) ignore_eos: bool,
 }
 
+/// How what is read is put into other words or written down.
+#[derive(Debug, Args)]
+pub(crate) struct Writing {
+    /// Search with N beams; 1 is greedy
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
+    pub(crate) beam: usize,
+    #[command(flatten)]
+    pub(crate) search: Search,
+    #[command(flatten)]
+    pub(crate) rules: RuleOptions,
+    /// Tokens of a text at most; by default what the model has positions for
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) max_new_tokens: Option<usize>,
+}
+
 /// Beam search besides its width.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Beam search")]

@@ -11,14 +11,21 @@ pub(crate) struct Lines {
     /// The texts, one a line; standard input if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) batches: Batches,
+    #[command(flatten)]
+    pub(crate) sharding: Sharding,
+}
+
+/// What is read at once.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Batches {
     /// Texts at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub(crate) batch_size: usize,
     /// Cut texts that are longer than what the model has positions for, instead of refusing them
     #[arg(long)]
     pub(crate) truncate: bool,
-    #[command(flatten)]
-    pub(crate) sharding: Sharding,
 }
 
 #[derive(Debug, Args)]

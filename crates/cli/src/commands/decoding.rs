@@ -1,11 +1,11 @@
 //! From the command line to what the decoder is asked for.
 
 use super::loaded::Loaded;
-use crate::arguments::{Decoding, RuleOptions, Search};
+use crate::arguments::{Decoding, RuleOptions, Search, Writing};
 use crate::error::CliError;
 use burn::tensor::backend::Backend;
-use hearth_data::Tokenizer;
-use hearth_infer::{BeamSearch, Rules, Sampling, StopStrings, Strategy};
+use hearth_data::{TokenId, Tokenizer};
+use hearth_infer::{BeamSearch, DecodeOptions, Rules, Sampling, StopStrings, Strategy};
 
 /// How the next token is chosen.
 ///
@@ -31,8 +31,41 @@ pub(super) fn strategy(
     }))
 }
 
+/// How texts are written behind what is read.
+///
+/// - `n_best`: how many texts are asked for
+/// - `most`: new tokens at most, where the options do not say
+pub(super) fn writing<B: Backend>(
+    options: &Writing,
+    n_best: usize,
+    most: usize,
+    loaded: &Loaded<B>,
+) -> Result<DecodeOptions, CliError> {
+    let (rules, stop) = rules(&options.rules, loaded)?;
+    Ok(DecodeOptions {
+        rules,
+        eos: loaded.end_tokens(false),
+        stop,
+        ..DecodeOptions::new(
+            search(options.beam, n_best, &options.search)?,
+            options.max_new_tokens.unwrap_or(most),
+        )
+    })
+}
+
+/// What is written, up to a stop string.
+pub(super) fn written(
+    ids: &[TokenId],
+    tokenizer: &Tokenizer,
+    options: &DecodeOptions,
+) -> Result<String, CliError> {
+    let text = tokenizer.decode(ids)?;
+    let shown = options.stop.as_ref().map(|stop| stop.cut(&text).to_owned());
+    Ok(shown.unwrap_or(text))
+}
+
 /// A beam search that gives several texts; of a single beam greedy decoding, where one text is asked for.
-pub(super) fn search(width: usize, n_best: usize, options: &Search) -> Result<Strategy, CliError> {
+fn search(width: usize, n_best: usize, options: &Search) -> Result<Strategy, CliError> {
     let beam = beam(width, n_best, "--n-best", options)?;
     Ok(match width {
         1 => Strategy::Greedy,

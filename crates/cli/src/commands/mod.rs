@@ -20,7 +20,9 @@ pub(crate) mod transcribe;
 pub(crate) mod translate;
 
 mod attention;
+mod classifiers;
 mod decoding;
 mod loaded;
 mod reading;
 mod run_folder;
+mod translator;

@@ -3,7 +3,7 @@
 use super::loaded::Loaded;
 use super::translate::{at_line, read_input};
 use crate::Context;
-use crate::arguments::Lines;
+use crate::arguments::{Batches, Lines};
 use crate::error::CliError;
 use crate::platform::{Inference, Platform};
 use crate::progress::{Progress, readable};
@@ -39,41 +39,57 @@ impl<'a, P: Platform> Reader<'a, P> {
         })
     }
 
-    /// Every line through `read`, a batch at a time, and its result to `tell`.
+    /// Every line of the input through `read`, a batch at a time, and its result to `tell`.
     pub(super) fn each_line<T>(
         &self,
         options: &Lines,
         context: &Context<P>,
         read: impl Fn(&[Vec<TokenId>]) -> Result<Vec<T>, InferError>,
-        mut tell: impl FnMut(&[TokenId], T) -> Result<(), CliError>,
+        tell: impl FnMut(&[TokenId], T) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         let input = options.input.as_deref();
         let text = read_input(input)?;
         let lines: Vec<&str> = text.lines().collect();
+        let batches = options.batches;
         let part = options
             .sharding
             .shard()?
-            .of(lines.len(), options.batch_size);
+            .of(lines.len(), batches.batch_size);
         let (before, lines) = (part.start, &lines[part]);
-        let mut progress = Progress::new(context.console, lines.len() as u64);
+        let at = |error, row| at_line(error, input, |in_batch| before + row + in_batch + 1);
+        self.each_text(lines, batches, context, at, read, tell)
+    }
+
+    /// Every text through `read`, a batch at a time, and its result to `tell`.
+    ///
+    /// - `at`: an error with what it is about, in the batch that begins with the given text, counted from 0
+    pub(super) fn each_text<T>(
+        &self,
+        texts: &[&str],
+        batches: Batches,
+        context: &Context<P>,
+        at: impl Fn(InferError, usize) -> CliError,
+        read: impl Fn(&[Vec<TokenId>]) -> Result<Vec<T>, InferError>,
+        mut tell: impl FnMut(&[TokenId], T) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let mut progress = Progress::new(context.console, texts.len() as u64);
         let (began, mut done, mut n_cut) = (Instant::now(), 0, 0);
-        for batch in lines.chunks(options.batch_size) {
-            let mut texts = self.tokenizer.encode_all(batch)?;
-            if options.truncate {
-                n_cut += texts
+        for batch in texts.chunks(batches.batch_size) {
+            let mut tokens = self.tokenizer.encode_all(batch)?;
+            if batches.truncate {
+                n_cut += tokens
                     .iter_mut()
                     .map(|ids| cut(ids, self.limit))
                     .sum::<usize>();
             }
-            let results = read(&texts)
-                .map_err(|error| at_line(error, input, |row| before + done + row + 1))?;
-            for (ids, result) in texts.iter().zip(results) {
+            let results = read(&tokens).map_err(|error| at(error, done))?;
+            for (ids, result) in tokens.iter().zip(results) {
                 tell(ids, result)?;
             }
             done += batch.len();
-            progress.update(done as u64, lines.len() as u64, || {
+            progress.update(done as u64, texts.len() as u64, || {
                 let rate = done as f64 / began.elapsed().as_secs_f64();
-                let left = Duration::from_secs_f64((lines.len() - done) as f64 / rate);
+                let left = Duration::from_secs_f64((texts.len() - done) as f64 / rate);
                 format!("{rate:.1} texts/s  {} left", readable(left))
             });
         }

@@ -14,6 +14,7 @@ use hearth_infer::{
 };
 use hearth_model::LanguageModel;
 use serde_json::json;
+use std::path::Path;
 
 /// Windows or pairs scored at once.
 const BATCH: usize = 16;
@@ -41,37 +42,58 @@ fn text_score<P: Platform, M: LanguageModel<Inference<P>>>(
         let message = "score --shard needs pairs, which stand by themselves: each token of a text stands behind those before it";
         return Err(CliError::Usage(message.to_owned()));
     }
-    let ids = tokenizer.encode_plain(text)?;
-    if ids.len() < 2 {
-        return Err(CliError::Input {
-            path: input_name(options.input.as_deref()),
-            found: format!("{} tokens", ids.len()),
-            expected: "at least 2: the first is given, the others are predicted",
-        });
-    }
-    let size = model.max_positions();
-    let stride = options.stride.unwrap_or(size.div_ceil(2));
-    let window = ScoreWindow {
-        context: size,
-        stride,
+    let path = input_name(options.input.as_deref());
+    let whole = WholeText {
+        text,
+        path: &path,
+        stride: options.stride,
+        n_models: options.models.paths.len(),
     };
-    // An ensemble holds the predictions of a whole window at once.
-    let batch = if options.models.paths.len() > 1 {
-        1
-    } else {
-        BATCH
-    };
-    let scores = score_text(model, &ids, window, batch, &context.device)?;
+    let (ids, scores, n_bytes) = whole.score(model, tokenizer, context)?;
     if options.per_token {
         per_token(context.console, tokenizer, &ids[1..], &scores, None)?;
     }
-    // The first token is given, not predicted: its bytes do not count.
-    let first = tokenizer.decode_with_special(&ids[..1])?;
-    summary(
-        context.console,
-        scores.total(),
-        text.len().saturating_sub(first.len()),
-    )
+    summary(context.console, scores.total(), n_bytes)
+}
+
+/// A text that is scored from its beginning to its end, and by what.
+pub(super) struct WholeText<'a> {
+    pub(super) text: &'a str,
+    /// What errors call it.
+    pub(super) path: &'a Path,
+    /// Tokens between the starts of two windows; if none is given, half a context.
+    pub(super) stride: Option<usize>,
+    pub(super) n_models: usize,
+}
+
+impl WholeText<'_> {
+    /// Its tokens, the scores of all but the first, which is given, and how many bytes those are.
+    pub(super) fn score<P: Platform, M: LanguageModel<Inference<P>>>(
+        &self,
+        model: &M,
+        tokenizer: &Tokenizer,
+        context: &Context<P>,
+    ) -> Result<(Vec<TokenId>, TokenScores, usize), CliError> {
+        let ids = tokenizer.encode_plain(self.text)?;
+        if ids.len() < 2 {
+            return Err(CliError::Input {
+                path: self.path.to_owned(),
+                found: format!("{} tokens", ids.len()),
+                expected: "at least 2: the first is given, the others are predicted",
+            });
+        }
+        let size = model.max_positions();
+        let window = ScoreWindow {
+            context: size,
+            stride: self.stride.unwrap_or(size.div_ceil(2)),
+        };
+        // An ensemble holds the predictions of a whole window at once.
+        let batch = if self.n_models > 1 { 1 } else { BATCH };
+        let scores = score_text(model, &ids, window, batch, &context.device)?;
+        let first = tokenizer.decode_with_special(&ids[..1])?;
+        let n_bytes = self.text.len().saturating_sub(first.len());
+        Ok((ids, scores, n_bytes))
+    }
 }
 
 fn pair_scores<P: Platform, M: TokenSource<Inference<P>>>(

@@ -1,18 +1,20 @@
 //! `transcribe`: a recording in, a line of text out, by one model or several.
 
-use super::decoding::{rules, search};
+use super::decoding::{writing, written};
 use super::loaded::{hearer, open_all};
 use crate::Context;
 use crate::arguments::Transcribe;
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
-use crate::platform::Platform;
+use crate::platform::{Inference, Platform};
 use crate::progress::Progress;
+use burn::tensor::Tensor;
 use hearth_batch::pad_frames;
-use hearth_data::read_wav;
-use hearth_infer::{DecodeOptions, transcribe};
+use hearth_data::{Frames, TokenId, read_wav};
+use hearth_infer::{DecodeOptions, Hypothesis, transcribe};
 use hearth_model::{Autoregressive, Conditional};
 use serde_json::json;
+use std::path::Path;
 
 pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open_all(&options.models, context)?;
@@ -20,16 +22,7 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
     let loaded = &loaded[0];
     let tokenizer = loaded.tokenizer("transcribe writes text")?;
     let features = loaded.features(model.source_size());
-    let (rules, stop) = rules(&options.rules, loaded)?;
-    let decode = DecodeOptions {
-        rules,
-        eos: loaded.end_tokens(false),
-        stop,
-        ..DecodeOptions::new(
-            search(options.beam, 1, &options.search)?,
-            options.max_new_tokens.unwrap_or(model.max_positions()),
-        )
-    };
+    let decode = writing(&options.writing, 1, model.max_positions(), loaded)?;
     let interrupt = Interrupt::catch()?;
     let n_recordings = options.recordings.len();
     let own = &options.recordings[options.sharding.shard()?.of(n_recordings, 1)];
@@ -43,21 +36,12 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
                 expected: "at least 25 ms",
             });
         }
-        // One at a time: padding would be heard.
-        let padded = pad_frames(&[&frames], &context.device);
-        let go_on = &mut |_| interrupt.flow();
-        let written = transcribe(&model, padded.frames, None, start, &decode, go_on);
-        let written = written.map_err(|error| CliError::Recording {
-            path: path.clone(),
-            error,
-        })?;
+        let heard = hear((&model, start), &frames, path, &decode, &interrupt, context)?;
         if interrupt.flow().is_break() {
             break;
         }
-        let best = written.into_iter().flatten().next();
-        let (ids, score) = best.map_or((Vec::new(), 0.0), |best| (best.ids, best.score));
-        let text = tokenizer.decode(&ids)?;
-        let text = decode.stop.as_ref().map_or(&*text, |stop| stop.cut(&text));
+        let (ids, score) = heard.map_or((Vec::new(), 0.0), |best| (best.ids, best.score));
+        let text = written(&ids, tokenizer, &decode)?;
         let text = text.trim();
         let shown = match n_recordings {
             1 => text.to_owned(),
@@ -70,4 +54,23 @@ pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Re
     }
     progress.finish();
     interrupt.check()
+}
+
+/// What is said in one recording, alone: padding would be heard.
+pub(super) fn hear<P: Platform, M: Conditional<Inference<P>, Source = Tensor<Inference<P>, 3>>>(
+    (model, start): (&M, TokenId),
+    frames: &Frames,
+    path: &Path,
+    options: &DecodeOptions,
+    interrupt: &Interrupt,
+    context: &Context<P>,
+) -> Result<Option<Hypothesis>, CliError> {
+    let padded = pad_frames(&[frames], &context.device);
+    let go_on = &mut |_| interrupt.flow();
+    let heard = transcribe(model, padded.frames, None, start, options, go_on);
+    let heard = heard.map_err(|error| CliError::Recording {
+        path: path.to_owned(),
+        error,
+    })?;
+    Ok(heard.into_iter().flatten().next())
 }

@@ -1,8 +1,8 @@
 //! `translate`: a line in, a line out.
 
 use super::attention::Picture;
-use super::decoding::{rules, search};
 use super::loaded::{Loaded, Writer, open_all, writer};
+use super::translator::Translator;
 use crate::Context;
 use crate::arguments::Translate;
 use crate::console::Console;
@@ -10,17 +10,12 @@ use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::output::OutputFile;
 use crate::platform::{Inference, Platform};
-use crate::progress::{Progress, readable};
 use burn::tensor::backend::Backend;
 use hearth_data::read_text;
-use hearth_infer::{DecodeOptions, InferError, PairTokens, TokenSource, translate};
+use hearth_infer::{InferError, PairTokens, TokenSource};
 use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// What is written at most where a model has no limit of its own.
-const MAX_NEW_TOKENS: usize = 1024;
 
 pub(crate) fn run<P: Platform>(options: &Translate, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open_all(&options.models, context)?;
@@ -38,20 +33,8 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
     context: &Context<P>,
 ) -> Result<(), CliError> {
     let loaded = &models[0];
-    let tokenizer = loaded.tokenizer("translate reads text")?;
-    let target_tokenizer = loaded.target_tokenizer("translate writes text")?;
-    let (rules, stop) = rules(&options.rules, loaded)?;
-    let decode = DecodeOptions {
-        rules,
-        eos: loaded.end_tokens(false),
-        stop,
-        ..DecodeOptions::new(
-            search(options.beam, options.n_best, &options.search)?,
-            options
-                .max_new_tokens
-                .unwrap_or(model.max_positions().min(MAX_NEW_TOKENS)),
-        )
-    };
+    let (model, n_best) = ((model, special), options.n_best);
+    let translator = Translator::new(model, loaded, &options.writing, n_best, context)?;
     let text = read_input(options.input.as_deref())?;
     let lines: Vec<&str> = text.lines().collect();
     let part = options
@@ -62,65 +45,34 @@ fn lines<P: Platform, M: TokenSource<Inference<P>>>(
     let picture = picture(options, models, lines, context.console)?;
     let mut drawn = None;
     let mut output = Output::open(options.output.as_deref(), context.console)?;
-    let mut progress = Progress::new(context.console, lines.len() as u64);
     let interrupt = Interrupt::catch()?;
-    let began = Instant::now();
-    let mut done = 0;
-    for batch in lines.chunks(options.batch_size) {
-        // An empty line stays one: there is nothing to read in it.
-        let filled: Vec<usize> = (0..batch.len())
-            .filter(|&i| !batch[i].trim().is_empty())
-            .collect();
-        let sources: Vec<&str> = filled.iter().map(|&i| batch[i].trim()).collect();
-        let sources = tokenizer.encode_all(&sources)?;
-        let go_on = &mut |_| interrupt.flow();
-        let written = translate(model, &sources, special, &decode, &context.device, go_on)
-            .map_err(|error| {
-                let line_of =
-                    |row: usize| before + done + filled.get(row).copied().unwrap_or(row) + 1;
-                at_line(error, options.input.as_deref(), line_of)
-            })?;
-        if interrupt.flow().is_break() {
-            break;
-        }
-        if let (None, Some(source), Some([text, ..])) =
-            (&drawn, sources.first(), written.first().map(Vec::as_slice))
-        {
-            drawn = Some((source.clone(), text.ids.clone()));
-        }
-        let mut written = written.into_iter();
-        for i in 0..batch.len() {
-            let texts = filled.contains(&i).then(|| written.next()).flatten();
-            let texts = texts.unwrap_or_default();
+    let input = options.input.as_deref();
+    let done = translator.each_line(
+        lines,
+        options.batch_size,
+        &interrupt,
+        |error, line_of| at_line(error, input, |row| before + line_of(row) + 1),
+        |source, texts| {
+            if let (None, Some(source), [text, ..]) = (&drawn, source, texts.as_slice()) {
+                drawn = Some((source.to_vec(), text.ids.clone()));
+            }
             if texts.is_empty() {
-                output.line(
-                    &json!({ "text": "", "ids": [], "score": 0.0, "log_probs": [] }),
-                    "",
-                )?;
+                let nothing = json!({ "text": "", "ids": [], "score": 0.0, "log_probs": [] });
+                return output.line(&nothing, "");
             }
             for text in texts {
-                let decoded = target_tokenizer.decode(&text.ids)?;
-                let decoded = decode
-                    .stop
-                    .as_ref()
-                    .map_or(&*decoded, |stop| stop.cut(&decoded));
+                let written = translator.text(&text.ids)?;
                 let result = json!({
-                    "text": decoded,
+                    "text": written,
                     "ids": text.ids,
                     "score": text.score,
                     "log_probs": text.log_probs,
                 });
-                output.line(&result, decoded)?;
+                output.line(&result, &written)?;
             }
-        }
-        done += batch.len();
-        progress.update(done as u64, lines.len() as u64, || {
-            let rate = done as f64 / began.elapsed().as_secs_f64();
-            let left = Duration::from_secs_f64((lines.len() - done) as f64 / rate);
-            format!("{rate:.1} sentences/s  {} left", readable(left))
-        });
-    }
-    progress.finish();
+            Ok(())
+        },
+    )?;
     output.finish()?;
     if let (Some(picture), Some((source, target))) = (picture, drawn) {
         picture.draw(loaded, (&source, &target), context)?;
