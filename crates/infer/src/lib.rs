@@ -69,7 +69,7 @@ pub use options::{
 pub use prompts::{TokenSource, generate, translate};
 pub use rules::Rules;
 pub use sampling::Distribution;
-pub use score::{Score, ScoreWindow, TokenScores, score_pairs, score_text};
+pub use score::{Score, ScoreWindow, TokenScores, score_pairs, score_text, score_text_observed};
 pub use shared_prefix::SharedPrefix;
 pub use speculative::{Acceptance, speculate};
 pub use stop::StopStrings;

@@ -76,6 +76,20 @@ pub fn score_text<B: Backend, M: LanguageModel<B>>(
     batch: usize,
     device: &B::Device,
 ) -> Result<TokenScores, InferError> {
+    score_text_observed(model, ids, window, batch, device, &mut |_| {})
+}
+
+/// As [`score_text`], for a text so long that someone waits.
+///
+/// - `on_batch`: hears how many tokens are scored so far
+pub fn score_text_observed<B: Backend, M: LanguageModel<B>>(
+    model: &M,
+    ids: &[TokenId],
+    window: ScoreWindow,
+    batch: usize,
+    device: &B::Device,
+    on_batch: &mut dyn FnMut(usize),
+) -> Result<TokenScores, InferError> {
     let ScoreWindow { context, stride } = window;
     option(
         (1..=model.max_positions()).contains(&context),
@@ -100,6 +114,7 @@ pub fn score_text<B: Backend, M: LanguageModel<B>>(
                 .into_iter()
                 .flatten(),
         );
+        on_batch(log_probs.len());
     }
     Ok(TokenScores { log_probs })
 }

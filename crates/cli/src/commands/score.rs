@@ -10,7 +10,7 @@ use crate::platform::{Inference, Platform};
 use crate::progress::Progress;
 use hearth_data::{TokenId, Tokenizer};
 use hearth_infer::{
-    PairTokens, Score, ScoreWindow, TokenScores, TokenSource, score_pairs, score_text,
+    PairTokens, Score, ScoreWindow, TokenScores, TokenSource, score_pairs, score_text_observed,
 };
 use hearth_model::LanguageModel;
 use serde_json::json;
@@ -89,7 +89,14 @@ impl WholeText<'_> {
         };
         // An ensemble holds the predictions of a whole window at once.
         let batch = if self.n_models > 1 { 1 } else { BATCH };
-        let scores = score_text(model, &ids, window, batch, &context.device)?;
+        let n_targets = ids.len() as u64 - 1;
+        let mut progress = Progress::new(context.console, n_targets);
+        let on_batch = &mut |done: usize| {
+            progress.update(done as u64, n_targets, || "tokens scored".to_owned());
+        };
+        let device = &context.device;
+        let scores = score_text_observed(model, &ids, window, batch, device, on_batch)?;
+        progress.finish();
         let first = tokenizer.decode_with_special(&ids[..1])?;
         let n_bytes = self.text.len().saturating_sub(first.len());
         Ok((ids, scores, n_bytes))
