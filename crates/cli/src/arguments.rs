@@ -3,6 +3,7 @@
 mod attention;
 mod converting;
 mod decoding;
+mod evaluating;
 mod examples;
 mod precision;
 mod reading;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub(crate) use attention::Attention;
 pub(crate) use converting::{Average, Convert, Target};
 pub(crate) use decoding::{Decoding, Models, RuleOptions, Search, Writing};
+pub(crate) use evaluating::{Evaluate, Judging, MetricKind};
 pub(crate) use examples::with_examples;
 pub(crate) use precision::PrecisionOption;
 pub(crate) use reading::{Batches, Classify, Embed, FillMask, Lines, PoolingKind};
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Embed(Embed),
     /// How likely a text is: nll, perplexity, bits per byte
     Score(Score),
+    /// How good a model is on data, or a file beside references: BLEU, chrF, WER, CER, accuracy, F1, perplexity
+    Evaluate(Evaluate),
     /// Raw tensors in, raw tensors out, under Hugging Face's names
     Forward(Forward),
     /// How fast this device is

@@ -66,6 +66,12 @@ pub(crate) enum CliError {
         line: usize,
         error: InferError,
     },
+    #[error("{path}, example {row}: {error}")]
+    Row {
+        path: PathBuf,
+        row: usize,
+        error: InferError,
+    },
     #[error("{path}: {error}")]
     Recording { path: PathBuf, error: InferError },
     #[error("{path}, line {line}: no tab, expected a source, a tab and a target")]
@@ -167,7 +173,7 @@ impl CliError {
                 error: InferError::Option { .. },
                 ..
             } => USAGE,
-            Self::Recording { .. } => CONTENT,
+            Self::Recording { .. } | Self::Row { .. } => CONTENT,
             Self::Infer(_) | Self::Line { .. } => USAGE,
         }
     }

@@ -132,6 +132,10 @@ fn run<P: Platform>(
         Command::FillMask(options) => commands::fill_mask::run(options, &context()?),
         Command::Embed(options) => commands::embed::run(options, &context()?),
         Command::Score(options) => commands::score::run(options, &context()?),
+        Command::Evaluate(options) => match &options.files.hypotheses {
+            Some(hypotheses) => commands::evaluate::files(options, hypotheses, console),
+            None => commands::evaluate::models(options, &context()?),
+        },
         Command::Forward(options) => commands::forward::run(options, &context()?),
         Command::Bench(Bench::Train(options)) => commands::bench::train::run(options, &context()?),
         Command::Bench(Bench::Decode(options)) => {

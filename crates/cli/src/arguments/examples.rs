@@ -61,6 +61,17 @@ const EXAMPLES: &[(&str, &str)] = &[
          {} score --model runs/quickstart/best --input pairs.tsv --per-token --json",
     ),
     (
+        "evaluate",
+        "{} evaluate --model runs/multi30k-de-en/best --data test.de test.en --output hypotheses.en\n  \
+         {} evaluate --model runs/trec/best --data TREC_10.label --confusion confusion.svg\n  \
+         {} evaluate --model runs/mnist/best --data t10k-images-idx3-ubyte.gz t10k-labels-idx1-ubyte.gz --json\n  \
+         {} evaluate --model runs/tones/best --data recordings/transcripts.tsv --alignment errors.txt\n  \
+         {} evaluate --model runs/shakespeare-char-small/best --data book.txt\n  \
+         {} evaluate --hypotheses hypotheses.en --references test.en other.en --metric bleu,chrf++ --tokenize intl\n  \
+         {} evaluate --hypotheses heard.txt --references said.txt --metric wer --lowercase\n  \
+         {} evaluate --hypotheses named.txt --references labels.txt --metric accuracy,macro-f1",
+    ),
+    (
         "forward",
         "{} forward --model gpt2 --inputs reference.safetensors --outputs logits.safetensors",
     ),

@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod devices;
 pub(crate) mod dry_run;
 pub(crate) mod embed;
+pub(crate) mod evaluate;
 pub(crate) mod fill_mask;
 pub(crate) mod forward;
 pub(crate) mod generate;

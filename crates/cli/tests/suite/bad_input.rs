@@ -1,7 +1,7 @@
 //! Whatever a user gets wrong: the exit code, a message that names it, and nothing on standard output.
 
 use super::program::{Program, text, words};
-use super::{bad_files, bad_models, bad_options, fixture, trained, transcribe};
+use super::{bad_files, bad_models, bad_options, evaluate, fixture, trained, transcribe};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -96,6 +96,7 @@ pub(crate) fn what_a_user_gets_wrong_is_named_with_its_exit_code(program: Progra
     bad_files::texts(&mut workshop);
     transcribe::recordings(&mut workshop);
     bad_files::outputs(&mut workshop);
+    evaluate::mistakes(&mut workshop);
     bad_options::prompts(&mut workshop);
     bad_options::decoding(&mut workshop);
     bad_options::pictures(&mut workshop);

@@ -2,13 +2,14 @@
 
 use super::program::Program;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "quickstart",
     "train",
     "generate",
     "translate",
     "transcribe",
     "score",
+    "evaluate",
     "forward",
     "inspect",
     "convert",

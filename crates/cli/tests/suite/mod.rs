@@ -9,6 +9,7 @@ pub(crate) mod bad_options;
 pub(crate) mod bench;
 pub(crate) mod convert;
 pub(crate) mod decoding;
+pub(crate) mod evaluate;
 pub(crate) mod forward;
 pub(crate) mod generate;
 pub(crate) mod help;
@@ -138,6 +139,14 @@ macro_rules! tests {
                 models_classify_and_hear_together,
                 masks_are_filled_with_the_likeliest_tokens,
                 what_cannot_be_read_is_told,
+            }
+            evaluate {
+                files_score_as_with_sacrebleu_and_jiwer,
+                labels_in_files_are_told_apart,
+                a_translator_is_judged_by_what_it_writes,
+                a_language_model_has_the_perplexity_that_score_tells,
+                classes_of_texts_and_images_are_judged,
+                a_model_of_speech_is_judged_by_what_it_hears,
             }
             transcribe {
                 a_recording_is_written_down_in_text_and_in_json,

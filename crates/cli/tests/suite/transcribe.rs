@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 use std::fs;
 
 /// A WAV file of 16 bits: a tone of the given length.
-fn tone(hertz: f64, seconds: f64, rate: u32, channels: u16) -> Vec<u8> {
+pub(crate) fn tone(hertz: f64, seconds: f64, rate: u32, channels: u16) -> Vec<u8> {
     let n = (seconds * f64::from(rate)) as usize;
     let sample = |i: usize| (2.0 * PI * hertz * i as f64 / f64::from(rate)).sin() * 10_000.0;
     let samples: Vec<u8> = (0..n)
