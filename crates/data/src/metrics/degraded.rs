@@ -33,12 +33,12 @@ fn terse(i: usize, line: &str) -> String {
     let words = line.split_whitespace().enumerate();
     let kept = words.filter(|(j, _)| (i + 2 * j) % 7 != 3);
     let text = kept.map(|(_, word)| word).collect::<Vec<_>>().join(" ");
-    let text = if i % 3 == 0 {
+    let text = if i.is_multiple_of(3) {
         text.to_lowercase()
     } else {
         text
     };
-    if i % 5 == 0 {
+    if i.is_multiple_of(5) {
         text.replace('.', "")
     } else {
         text
@@ -87,7 +87,7 @@ fn typeset(i: usize, line: &str) -> String {
         (10, "à €1.000,50"),
         (11, "🙂-1990- §7 x²=½."),
     ] {
-        if i % when == 0 {
+        if i.is_multiple_of(when) {
             words.push(what.to_owned());
         }
     }
@@ -102,7 +102,7 @@ fn typeset(i: usize, line: &str) -> String {
 /// Another reference beside the first.
 pub(super) fn alternative(i: usize, line: &str) -> String {
     let words = line.split_whitespace().enumerate();
-    let kept = words.filter(|(j, _)| (i + j) % 4 != 0);
+    let kept = words.filter(|(j, _)| !(i + j).is_multiple_of(4));
     kept.map(|(_, word)| word).collect::<Vec<_>>().join(" ")
 }
 
