@@ -12,6 +12,7 @@ const EXAMPLES: &[(&str, &str)] = &[
          {} train --config configs/cicero.toml --set train.steps=200 --set train.lr=3e-4\n  \
          {} train --config configs/cicero.toml --data mine.txt --data more.txt.gz --out runs/mine\n  \
          {} train --config configs/shakespeare-char-small.toml --replicas 2\n  \
+         {} train --config configs/multi30k-de-en.toml --set train.precision=f16\n  \
          {} train --config configs/cicero.toml --set model.d_model=64 --print-config\n  \
          {} train --config configs/cicero.toml --data mine.txt --set model.from=runs/cicero/best --set lora.rank=4\n  \
          {} train --config configs/cicero.toml --data mine.txt --dry-run\n  \
@@ -80,6 +81,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "{} bench train --config configs/shakespeare-char-small.toml\n  \
          {} bench train --config configs/cicero.toml --steps 500 --json\n  \
          {} bench decode --model SmolLM-135M --prompt-tokens 16 --max-new-tokens 128\n  \
+         {} bench decode --model SmolLM-135M --precision bf16\n  \
          {} bench decode --model opus-mt-en-fr --batch-size 32 --beam 4\n  \
          {} bench forward --model bert-base-uncased --batch-size 16 --seq 64",
     ),
