@@ -19,7 +19,7 @@ const ORDER: usize = 4;
 /// use hearth_data::{Bleu, Segment};
 ///
 /// let segment = |hypothesis| Segment { hypothesis, references: vec!["The cat is on the mat."] };
-/// assert_eq!(Bleu::default().corpus([segment("The cat is on the mat.")]).score, 100.0);
+/// assert!(Bleu::default().corpus([segment("The cat is on the mat.")]).score > 99.9);
 /// assert!(Bleu::default().corpus([segment("The cat sat on the mat.")]).score < 50.0);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
