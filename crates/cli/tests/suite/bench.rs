@@ -66,7 +66,8 @@ pub(crate) fn a_step_that_computes_again_holds_less_and_learns_the_same(program:
 pub(crate) fn half_precision_is_timed_or_refused(program: Program) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("recipe.toml");
-    fs::write(&path, recipe("gpt")).expect("a file");
+    let recipe = recipe("gpt").replace("[data]", "[data]\nembedded = 'cicero'");
+    fs::write(&path, recipe).expect("a file");
     let model = fixture("llama");
     for precision in ["bf16", "f16"] {
         let set = format!("train.precision={precision}");
