@@ -107,7 +107,7 @@ pub(crate) fn tokens_are_timed_one_by_one_and_in_beams(program: Program) {
         let model = fixture(name);
         let arguments = ["bench", "decode", "--json", "--model", text(&model)];
         let options = words(options);
-        let short = options.chain(words("--max-new-tokens 6 --rounds 1"));
+        let short = options.chain(words("--max-new-tokens 20 --rounds 3"));
         let result = program
             .run(arguments.into_iter().chain(short))
             .success()
