@@ -5,7 +5,7 @@ use hearth_model::Precision;
 
 #[derive(Debug, Args)]
 pub(crate) struct PrecisionOption {
-    /// The type of number of the large matrices, and of the products with them; half the bytes are read in half the time
+    /// The type of number of the large matrices, and of the products with them: half the memory; faster on GPUs, seldom on processors
     #[arg(long, value_name = "TYPE", value_enum, default_value_t = Choice::F32)]
     precision: Choice,
 }
