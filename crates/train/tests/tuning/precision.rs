@@ -24,7 +24,7 @@ fn half_precision_learns_what_single_precision_learns() {
         assert!(difference < tolerance, "{precision}: {found}, {expected}");
         assert!(!changed(&single, &half).is_empty());
         // What is updated and saved has all bits of single precision.
-        let has_more_bits = |x: &f32| x.to_bits() % (1 << n_dropped) != 0;
+        let has_more_bits = |x: &f32| !x.to_bits().is_multiple_of(1 << n_dropped);
         assert!(
             half.values()
                 .any(|numbers| numbers.iter().any(has_more_bits))
