@@ -3,9 +3,11 @@
 use crate::buckets::{BatchSize, Buckets};
 use crate::content::{self, See};
 use crate::error::BatchError;
+use crate::noise::{TextNoise, shifted};
 use crate::padding::pad_right;
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
-use hearth_data::TokenId;
+use hearth_data::{TextIds, TokenId};
+use std::borrow::Cow;
 
 /// What a model that names a class is trained on.
 #[derive(Debug, Clone)]
@@ -33,9 +35,12 @@ pub trait ClassBatches {
     fn all(&self) -> Vec<Vec<usize>>;
 
     /// The tensors of some items.
+    ///
+    /// - `draw`: the seed of what is changed at random in them; none to have them as they are
     fn batch<B: Backend>(
         &self,
         indices: &[usize],
+        draw: Option<u64>,
         device: &B::Device,
     ) -> ClassBatch<Self::Input<B>, B>;
 
@@ -72,24 +77,25 @@ impl Labels {
 /// Texts as ids, each with its class.
 #[derive(Debug, Clone)]
 pub struct TextClasses {
-    texts: Vec<Vec<TokenId>>,
+    texts: Vec<TextIds>,
     labels: Labels,
     buckets: Buckets,
     pad: TokenId,
+    noise: Option<TextNoise>,
 }
 
 impl TextClasses {
     /// # Errors
     /// If there is no text, or the batch size is zero.
     pub fn new(
-        items: Vec<(Vec<TokenId>, usize)>,
+        items: Vec<(TextIds, usize)>,
         batch_size: usize,
         pad: TokenId,
     ) -> Result<Self, BatchError> {
         if items.is_empty() {
             return Err(BatchError::NoItems);
         }
-        let lengths = items.iter().map(|(text, _)| [text.len(), 0]).collect();
+        let lengths = items.iter().map(|(text, _)| [text.ids.len(), 0]).collect();
         let buckets = Buckets::new(lengths, BatchSize::Pairs(batch_size))?;
         let (texts, labels) = items.into_iter().unzip();
         Ok(Self {
@@ -97,7 +103,16 @@ impl TextClasses {
             labels: Labels(labels),
             buckets,
             pad,
+            noise: None,
         })
+    }
+
+    /// The same, changed by this each time they are drawn.
+    pub fn with_noise(self, noise: TextNoise) -> Self {
+        Self {
+            noise: Some(noise),
+            ..self
+        }
     }
 
     /// How many texts there are.
@@ -112,7 +127,9 @@ impl ClassBatches for TextClasses {
 
     fn content(&self, see: &mut See<'_>) {
         self.labels.content(see);
-        self.texts.iter().for_each(|text| content::ids(text, see));
+        self.texts
+            .iter()
+            .for_each(|text| content::ids(&text.ids, see));
     }
 
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
@@ -126,9 +143,14 @@ impl ClassBatches for TextClasses {
     fn batch<B: Backend>(
         &self,
         indices: &[usize],
+        draw: Option<u64>,
         device: &B::Device,
     ) -> ClassBatch<Self::Input<B>, B> {
-        let texts: Vec<&[TokenId]> = indices.iter().map(|&i| self.texts[i].as_slice()).collect();
+        let text = |&i: &usize| match (&self.noise, draw) {
+            (Some(noise), Some(draw)) => Cow::Owned(noise.read(&self.texts[i], draw, i)),
+            _ => Cow::Borrowed(self.texts[i].ids.as_slice()),
+        };
+        let texts: Vec<_> = indices.iter().map(text).collect();
         let padded = pad_right(&texts, self.pad, device);
         let input = (padded.tokens, padded.padding_mask);
         self.labels.batch(indices, input, device)
@@ -148,6 +170,7 @@ pub struct ImageClasses {
     shape: [usize; 3],
     labels: Labels,
     buckets: Buckets,
+    max_shift: usize,
 }
 
 impl ImageClasses {
@@ -175,7 +198,13 @@ impl ImageClasses {
             shape,
             labels: Labels(labels),
             buckets: Buckets::new(lengths, BatchSize::Pairs(batch_size))?,
+            max_shift: 0,
         })
+    }
+
+    /// The same, moved by up to so many pixels each way, each time they are drawn.
+    pub fn with_shift(self, max_shift: usize) -> Self {
+        Self { max_shift, ..self }
     }
 
     /// How many images there are.
@@ -207,12 +236,21 @@ impl ClassBatches for ImageClasses {
     fn batch<B: Backend>(
         &self,
         indices: &[usize],
+        draw: Option<u64>,
         device: &B::Device,
     ) -> ClassBatch<Tensor<B, 4>, B> {
         let [n_channels, height, width] = self.shape;
         let size = n_channels * height * width;
-        let image = |&i: &usize| &self.values[i * size..(i + 1) * size];
-        let values: Vec<f32> = indices.iter().flat_map(image).copied().collect();
+        let mut values = Vec::with_capacity(indices.len() * size);
+        for &i in indices {
+            let image = &self.values[i * size..(i + 1) * size];
+            match draw.filter(|_| self.max_shift > 0) {
+                Some(draw) => {
+                    values.extend(shifted(image, self.shape, self.max_shift, (draw, i)));
+                }
+                None => values.extend_from_slice(image),
+            }
+        }
         let shape = [indices.len(), n_channels, height, width];
         let input = Tensor::from_data(TensorData::new(values, shape), device);
         self.labels.batch(indices, input, device)
@@ -235,7 +273,9 @@ mod tests {
     #[test]
     fn every_text_keeps_its_class_and_comes_once_an_epoch() {
         // The class of a text is its length.
-        let texts = (0..50).map(|i| (vec![7; 1 + i % 9], 1 + i % 9)).collect();
+        let texts = (0..50)
+            .map(|i| (vec![7; 1 + i % 9].into(), 1 + i % 9))
+            .collect();
         let texts = TextClasses::new(texts, 4, 0).expect("texts");
         assert_eq!(texts.n_items(), 50);
         for batches in [texts.epoch(3, 0), texts.epoch(3, 1), texts.all()] {
@@ -243,7 +283,7 @@ mod tests {
             seen.sort_unstable();
             assert_eq!(seen, (0..50).collect::<Vec<_>>());
             for indices in batches {
-                let batch = texts.batch::<Flex>(&indices, &Default::default());
+                let batch = texts.batch::<Flex>(&indices, None, &Default::default());
                 let tokens: Vec<i64> = batch.input.0.to_data().iter().collect();
                 let [_, seq] = batch.input.0.dims();
                 let lengths: Vec<i64> = tokens
@@ -262,7 +302,7 @@ mod tests {
         let values = (0..10).flat_map(|i| [i as f32; 6]).collect();
         let images = ImageClasses::new(values, [1, 2, 3], (0..10).collect(), 4).expect("images");
         for indices in images.epoch(1, 2) {
-            let batch = images.batch::<Flex>(&indices, &Default::default());
+            let batch = images.batch::<Flex>(&indices, None, &Default::default());
             assert_eq!(batch.input.dims(), [indices.len(), 1, 2, 3]);
             let pixels: Vec<f32> = batch.input.to_data().iter().collect();
             let found: Vec<i64> = pixels.chunks(6).map(|image| image[5] as i64).collect();
@@ -277,7 +317,7 @@ mod tests {
     #[test]
     fn nothing_makes_no_batch() {
         assert!(TextClasses::new(Vec::new(), 4, 0).is_err());
-        assert!(TextClasses::new(vec![(vec![1], 0)], 0, 0).is_err());
+        assert!(TextClasses::new(vec![(vec![1].into(), 0)], 0, 0).is_err());
         assert!(ImageClasses::new(Vec::new(), [1, 2, 3], Vec::new(), 4).is_err());
     }
 }

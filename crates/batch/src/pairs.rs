@@ -3,17 +3,18 @@
 use crate::buckets::{BatchSize, Buckets};
 use crate::content::{self, See};
 use crate::error::BatchError;
+use crate::noise::TextNoise;
 use crate::padding::{Padded, pad_right};
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
-use hearth_data::TokenId;
+use hearth_data::{TextIds, TokenId};
 
 /// A source and its translation as ids. Both end as their tokenizer ends them, with an end-of-sentence token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairIds {
     /// What is read.
-    pub source: Vec<TokenId>,
+    pub source: TextIds,
     /// What is to be written.
-    pub target: Vec<TokenId>,
+    pub target: TextIds,
 }
 
 /// A batch of pairs for an encoder-decoder.
@@ -41,6 +42,7 @@ pub struct PairBatches {
     pairs: Vec<PairIds>,
     buckets: Buckets,
     tokens: PairTokens,
+    noise: Option<TextNoise>,
 }
 
 /// The two tokens that an encoder-decoder is fed besides its texts.
@@ -66,13 +68,22 @@ impl PairBatches {
         // Long targets cost more than long sources: they are sorted by first.
         let lengths = pairs
             .iter()
-            .map(|PairIds { source, target }| [target.len(), source.len()]);
+            .map(|PairIds { source, target }| [target.ids.len(), source.ids.len()]);
         let buckets = Buckets::new(lengths.collect(), size)?;
         Ok(Self {
             pairs,
             buckets,
             tokens,
+            noise: None,
         })
+    }
+
+    /// The same, changed by this each time they are drawn: words are left out of sources only.
+    pub fn with_noise(self, noise: TextNoise) -> Self {
+        Self {
+            noise: Some(noise),
+            ..self
+        }
     }
 
     /// The pairs.
@@ -84,8 +95,8 @@ impl PairBatches {
     pub fn content(&self, see: &mut See<'_>) {
         content::count(self.pairs.len(), see);
         for PairIds { source, target } in &self.pairs {
-            content::ids(source, see);
-            content::ids(target, see);
+            content::ids(&source.ids, see);
+            content::ids(&target.ids, see);
         }
     }
 
@@ -100,10 +111,26 @@ impl PairBatches {
     }
 
     /// The tensors of some pairs.
-    pub fn batch<B: Backend>(&self, indices: &[usize], device: &B::Device) -> PairBatch<B> {
-        let pairs = || indices.iter().map(|&i| &self.pairs[i]);
-        let sources: Vec<&[TokenId]> = pairs().map(|pair| pair.source.as_slice()).collect();
-        let targets: Vec<&[TokenId]> = pairs().map(|pair| pair.target.as_slice()).collect();
+    ///
+    /// - `draw`: the seed of what is changed at random in them; none to have them as they are
+    pub fn batch<B: Backend>(
+        &self,
+        indices: &[usize],
+        draw: Option<u64>,
+        device: &B::Device,
+    ) -> PairBatch<B> {
+        let noise = self.noise.as_ref().zip(draw);
+        let pairs = || indices.iter().map(|&i| (i, &self.pairs[i]));
+        let source = |(i, pair): (usize, &PairIds)| match noise {
+            Some((noise, draw)) => noise.read(&pair.source, draw, i),
+            None => pair.source.ids.clone(),
+        };
+        let target = |(i, pair): (usize, &PairIds)| match noise {
+            Some((noise, draw)) => noise.write(&pair.target, draw, i),
+            None => pair.target.ids.clone(),
+        };
+        let sources: Vec<Vec<TokenId>> = pairs().map(source).collect();
+        let targets: Vec<Vec<TokenId>> = pairs().map(target).collect();
         let inputs: Vec<Vec<TokenId>> = targets
             .iter()
             .map(|target| shift_right(target, self.tokens.start))
@@ -139,8 +166,8 @@ mod tests {
 
     fn batches(lengths: &[(usize, usize)], size: BatchSize) -> PairBatches {
         let pair = |(source, target): &(usize, usize)| PairIds {
-            source: vec![7; *source],
-            target: vec![8; *target],
+            source: vec![7; *source].into(),
+            target: vec![8; *target].into(),
         };
         PairBatches::new(lengths.iter().map(pair).collect(), size, TOKENS).expect("pairs")
     }
@@ -185,16 +212,16 @@ mod tests {
     fn the_decoder_reads_start_and_writes_the_target() {
         let pairs = vec![
             PairIds {
-                source: vec![5, 2],
-                target: vec![6, 7, 2],
+                source: vec![5, 2].into(),
+                target: vec![6, 7, 2].into(),
             },
             PairIds {
-                source: vec![5, 9, 2],
-                target: vec![8, 2],
+                source: vec![5, 9, 2].into(),
+                target: vec![8, 2].into(),
             },
         ];
         let batches = PairBatches::new(pairs, BatchSize::Pairs(2), TOKENS).expect("pairs");
-        let batch = batches.batch::<Flex>(&[0, 1], &Default::default());
+        let batch = batches.batch::<Flex>(&[0, 1], None, &Default::default());
         let values =
             |tensor: Tensor<Flex, 2, Int>| -> Vec<i64> { tensor.into_data().iter().collect() };
         assert_eq!(values(batch.source), [5, 2, 1, 5, 9, 2]);
@@ -208,5 +235,32 @@ mod tests {
             .iter()
             .collect();
         assert_eq!(hidden, [false, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn words_are_left_out_of_what_is_read_and_only_where_there_is_a_draw() {
+        let text = |ids: Vec<TokenId>| TextIds {
+            words: (0..ids.len() as u32 - 1).map(|at| at..at + 1).collect(),
+            ids,
+        };
+        let pair = PairIds {
+            source: text((10..110).chain([2]).collect()),
+            target: text((10..110).chain([2]).collect()),
+        };
+        let noise = TextNoise {
+            word_dropout: 0.5,
+            ..TextNoise::default()
+        };
+        let pairs = PairBatches::new(vec![pair], BatchSize::Pairs(1), TOKENS).expect("a pair");
+        let pairs = pairs.with_noise(noise);
+        let lengths = |draw| {
+            let batch = pairs.batch::<Flex>(&[0], draw, &Default::default());
+            (batch.source.dims()[1], batch.targets.dims()[1])
+        };
+        assert_eq!(lengths(None), (101, 101));
+        let (source, target) = lengths(Some(1));
+        // Five standard deviations.
+        assert!((26..=76).contains(&source), "{source}");
+        assert_eq!(target, 101);
     }
 }

@@ -9,6 +9,8 @@ pub enum Stream {
     Data,
     /// Dropout of a step.
     Dropout,
+    /// What is changed in what a step sees.
+    Noise,
 }
 
 /// The seed of draw `index` of a purpose, by three rounds of SplitMix64 (Steele et al. 2014).
@@ -35,11 +37,16 @@ mod tests {
 
     #[test]
     fn seeds_of_neighbouring_draws_differ() {
-        let streams = [Stream::Weights, Stream::Data, Stream::Dropout];
+        let streams = [
+            Stream::Weights,
+            Stream::Data,
+            Stream::Dropout,
+            Stream::Noise,
+        ];
         let seeds: HashSet<u64> = (0..20)
             .flat_map(|seed| (0..20).map(move |index| (seed, index)))
             .flat_map(|(seed, index)| streams.map(|stream| derive_seed(seed, stream, index)))
             .collect();
-        assert_eq!(seeds.len(), 20 * 20 * 3);
+        assert_eq!(seeds.len(), 20 * 20 * 4);
     }
 }

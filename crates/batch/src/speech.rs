@@ -3,6 +3,7 @@
 use crate::buckets::{BatchSize, Buckets};
 use crate::content::{self, See};
 use crate::error::BatchError;
+use crate::noise::SpectrogramMasks;
 use crate::padding::pad_right;
 use crate::pairs::{PairTokens, shift_right};
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
@@ -80,6 +81,7 @@ pub struct SpeechBatches {
     utterances: Vec<SpeechIds>,
     buckets: Buckets,
     tokens: PairTokens,
+    masks: Option<SpectrogramMasks>,
 }
 
 impl SpeechBatches {
@@ -101,7 +103,16 @@ impl SpeechBatches {
             utterances,
             buckets,
             tokens,
+            masks: None,
         })
+    }
+
+    /// The same, with blots each time they are drawn.
+    pub fn with_masks(self, masks: SpectrogramMasks) -> Self {
+        Self {
+            masks: Some(masks),
+            ..self
+        }
     }
 
     /// The recordings.
@@ -135,9 +146,23 @@ impl SpeechBatches {
     }
 
     /// The tensors of some recordings.
-    pub fn batch<B: Backend>(&self, indices: &[usize], device: &B::Device) -> SpeechBatch<B> {
+    ///
+    /// - `draw`: the seed of what is blotted out in them; none to have them as they are
+    pub fn batch<B: Backend>(
+        &self,
+        indices: &[usize],
+        draw: Option<u64>,
+        device: &B::Device,
+    ) -> SpeechBatch<B> {
         let utterances = || indices.iter().map(|&i| &self.utterances[i]);
-        let frames: Vec<&Frames> = utterances().map(|one| &one.frames).collect();
+        let blotted = self.masks.zip(draw).map(|(masks, draw)| {
+            let blot = |&i: &usize| masks.blot(&self.utterances[i].frames, draw, i);
+            indices.iter().map(blot).collect::<Vec<_>>()
+        });
+        let frames: Vec<&Frames> = match &blotted {
+            Some(blotted) => blotted.iter().collect(),
+            None => utterances().map(|one| &one.frames).collect(),
+        };
         let targets: Vec<&[TokenId]> = utterances().map(|one| one.target.as_slice()).collect();
         let inputs = targets.iter();
         let inputs: Vec<_> = inputs
@@ -180,7 +205,7 @@ mod tests {
         let batches = SpeechBatches::new(utterances, BatchSize::Pairs(2), tokens);
         let batches = batches.expect("recordings");
         assert_eq!(batches.all(), [[0, 1]]);
-        let batch = batches.batch::<Flex>(&[0, 1], &Default::default());
+        let batch = batches.batch::<Flex>(&[0, 1], None, &Default::default());
         let floats: Vec<f32> = batch.frames.into_data().iter().collect();
         assert_eq!(floats, [0., 1., 0., 0., 0., 0., 0., 1., 2., 3., 4., 5.]);
         let hidden: Vec<bool> = batch

@@ -30,6 +30,15 @@ impl Recording {
         }
     }
 
+    /// The same sound, faster and higher, or slower and deeper: its samples said to be so many more, or fewer, a second.
+    pub fn at_speed(self, speed: f64) -> Self {
+        let sample_rate = (f64::from(self.sample_rate) * speed).round().max(1.0) as u32;
+        Self {
+            sample_rate,
+            ..self
+        }
+    }
+
     /// How long it is.
     pub fn seconds(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.sample_rate)

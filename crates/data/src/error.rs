@@ -33,6 +33,14 @@ pub enum DataError {
         /// What the unpacker said.
         source: io::Error,
     },
+    /// The file begins as a tar archive does but cannot be read to its end.
+    #[error("the tar archive {} is damaged or cut short", path.display())]
+    Tar {
+        /// The file.
+        path: PathBuf,
+        /// What the unpacker said.
+        source: io::Error,
+    },
     /// The file, unpacked, is larger than hearth agrees to hold in memory.
     #[error("{} holds more than {limit} bytes (unpacked), the most that is read", path.display())]
     TooLarge {

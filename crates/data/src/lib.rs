@@ -29,7 +29,7 @@
 mod audio;
 mod embedded;
 mod error;
-mod folders;
+mod files;
 mod images;
 mod labelled;
 mod labels;
@@ -60,4 +60,4 @@ pub use metrics::{
 pub use parallel::{Pair, PairCorpus};
 pub use read::{MAX_TEXT_BYTES, read_text};
 pub use text::TextCorpus;
-pub use tokenizer::{BpeOptions, SpecialScheme, TokenId, Tokenizer};
+pub use tokenizer::{BpeOptions, Merges, SpecialScheme, TextIds, TokenId, Tokenizer};

@@ -13,7 +13,7 @@ use crate::DataError;
 /// The most text that is read from one file, 4 GiB unpacked: a small gzip file can claim to hold any amount.
 pub const MAX_TEXT_BYTES: u64 = 4 << 30;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Reads a text file whole.
 ///
@@ -72,7 +72,8 @@ fn read_up_to(reader: impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
     Ok((n_read as u64 <= limit).then_some(bytes))
 }
 
-fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
+/// A file's bytes as text, without a byte order mark.
+pub(crate) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, DataError> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let source = error.utf8_error();
         let offset = source.valid_up_to();

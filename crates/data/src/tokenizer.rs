@@ -8,8 +8,10 @@ mod bpe;
 mod characters;
 mod cuts;
 mod file;
+mod merges;
 mod untrusted;
 mod vocabulary;
+mod words;
 
 use std::collections::HashMap;
 
@@ -17,6 +19,8 @@ use crate::DataError;
 use untrusted::guarded;
 
 pub use bpe::{BpeOptions, SpecialScheme};
+pub use merges::Merges;
+pub use words::TextIds;
 
 /// A token's number in its vocabulary.
 pub type TokenId = u32;

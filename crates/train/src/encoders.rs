@@ -3,6 +3,7 @@
 use crate::error::TrainError;
 use crate::objective::{Inner, Package, Trainable};
 use crate::objectives::{Classification, MaskedModelling};
+use crate::pairs::text_noise;
 use crate::recipe::{DataShape, EmbeddedCorpus, Recipe, RecipeError, TokenizerKind};
 use crate::run::{first_model, split_text, tokenizer_path, train_bpe};
 use crate::trainer::Card;
@@ -113,16 +114,17 @@ pub(crate) fn text_classification<B: AutodiffBackend, W: Work<B>>(
     let batch_size = recipe.train.batch_size.unwrap_or(1);
     let classes = |corpus: &LabelledText, split: &'static str| {
         let texts: Vec<&str> = corpus.rows.iter().map(|row| row.text.as_str()).collect();
-        let ids = tokenizer.encode_all(&texts)?;
-        let all = ids.into_iter().zip(&corpus.rows);
-        let items = all.filter(|(ids, _)| ids.len() <= limit);
-        let items: Vec<_> = items.map(|(ids, row)| (ids, row.label)).collect();
+        let texts = tokenizer.encode_words(&texts)?;
+        let all = texts.into_iter().zip(&corpus.rows);
+        let items = all.filter(|(text, _)| text.ids.len() <= limit);
+        let items: Vec<_> = items.map(|(text, row)| (text, row.label)).collect();
         let n_long = corpus.rows.len() - items.len();
         let error = |source: BatchError| TrainError::Batch { split, source };
         let classes = TextClasses::new(items, batch_size, pad).map_err(error)?;
         Ok::<_, TrainError>((classes, n_long))
     };
     let (training, n_long) = classes(&training, "training")?;
+    let training = training.with_noise(text_noise(recipe, &tokenizer)?);
     let (validation, n_long_validation) = classes(&validation, "validation")?;
     let mut described = format!(
         "{} texts of {} classes to train on, {} to validate on, vocabulary {}",
@@ -214,7 +216,7 @@ pub(crate) fn image_classification<B: AutodiffBackend, W: Work<B>>(
         ImageClasses::new(values, shape, labels, batch_size)
             .map_err(|source| TrainError::Batch { split, source })
     };
-    let training = classes(&training, "training")?;
+    let training = classes(&training, "training")?.with_shift(recipe.augment.shift);
     let validation = classes(&validation, "validation")?;
     let described = format!(
         "{} images of {} classes to train on, {} to validate on",

@@ -47,9 +47,9 @@ pub use optimizer::ParameterOptimizer;
 pub use pairs::held_out_pairs;
 pub use plot::plot_losses;
 pub use recipe::{
-    Architecture, DataRecipe, DataShape, EmbeddedCorpus, InitialisationKind, LogKind, LoraRecipe,
-    ModelRecipe, OptimizerKind, PositionKind, Recipe, RecipeError, ScheduleKind, TokenizerKind,
-    TokenizerRecipe, TrainRecipe,
+    Architecture, AugmentRecipe, DataRecipe, DataShape, EmbeddedCorpus, InitialisationKind,
+    LogKind, LoraRecipe, ModelRecipe, OptimizerKind, PositionKind, Recipe, RecipeError,
+    ScheduleKind, TokenizerKind, TokenizerRecipe, TrainRecipe,
 };
 pub use rehearsal::{Memory, Rehearsal, Stage, rehearse};
 pub use run::{Resume, RunOptions, run, run_with};

@@ -46,6 +46,9 @@ pub struct Metric {
     /// `exp(loss)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub perplexity: Option<f64>,
+    /// The share of labels that were the likeliest, where the model names classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
     /// Seconds since training began.
     pub seconds: f64,
     /// When it was measured, in seconds since 1970 (UTC), where that was noted.
@@ -186,6 +189,7 @@ mod tests {
             tokens_per_s: Some(10.0),
             skipped: None,
             perplexity: None,
+            accuracy: None,
             seconds: 0.25,
             time: Some(1_700_000_000.125),
         }

@@ -68,6 +68,8 @@ pub struct Evaluation {
     pub nll: f64,
     /// How many tokens were predicted.
     pub n_tokens: usize,
+    /// How many labels were the likeliest, where the model names classes.
+    pub n_right: Option<usize>,
 }
 
 impl Evaluation {
@@ -79,6 +81,12 @@ impl Evaluation {
     /// `exp(loss)`.
     pub fn perplexity(&self) -> f64 {
         self.loss().exp()
+    }
+
+    /// The share of labels that were the likeliest.
+    pub fn accuracy(&self) -> Option<f64> {
+        let n_right = self.n_right?;
+        Some(n_right as f64 / self.n_tokens.max(1) as f64)
     }
 
     pub(crate) fn add(&mut self, nll: f64, n_tokens: usize) {

@@ -9,7 +9,7 @@ use crate::trainer::Card;
 use crate::work::{Ready, Work};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Int, Tensor};
-use hearth_batch::{BatchError, BatchSize, PairBatches, PairIds, PairTokens};
+use hearth_batch::{BatchError, BatchSize, PairBatches, PairIds, PairTokens, TextNoise};
 use hearth_data::{Pair, PairCorpus, SpecialScheme, TokenId, Tokenizer, number_words};
 use hearth_hub::{Model, SpecialTokens};
 use hearth_model::Conditional;
@@ -88,6 +88,7 @@ pub(crate) fn run<B: AutodiffBackend, W: Work<B>>(
     if n_long > 0 {
         described += &format!("; {n_long} pairs longer than {limit} tokens are left out");
     }
+    let training = training.with_noise(text_noise(recipe, &tokenizer)?);
     let config = recipe
         .model
         .config(tokenizer.vocab())
@@ -156,16 +157,35 @@ fn encode_pairs(
 ) -> Result<(Vec<PairIds>, usize), TrainError> {
     let sources: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
     let targets: Vec<&str> = pairs.iter().map(|pair| pair.target.as_str()).collect();
-    let sources = tokenizer.encode_all(&sources)?;
-    let targets = tokenizer.encode_all(&targets)?;
+    let sources = tokenizer.encode_words(&sources)?;
+    let targets = tokenizer.encode_words(&targets)?;
     let ids: Vec<PairIds> = sources
         .into_iter()
         .zip(targets)
-        .filter(|(source, target)| source.len() <= limit && target.len() <= limit)
+        .filter(|(source, target)| source.ids.len() <= limit && target.ids.len() <= limit)
         .map(|(source, target)| PairIds { source, target })
         .collect();
     let n_long = pairs.len() - ids.len();
     Ok((ids, n_long))
+}
+
+/// How a recipe changes the texts that a model reads.
+pub(crate) fn text_noise(recipe: &Recipe, tokenizer: &Tokenizer) -> Result<TextNoise, RecipeError> {
+    let rate = recipe.augment.bpe_dropout;
+    let merges = (rate > 0.0).then(|| {
+        let expected = "0: the tokenizer is not one of byte pairs";
+        let merges = tokenizer.merges();
+        merges.ok_or_else(|| RecipeError::Range {
+            field: "augment.bpe_dropout",
+            found: rate.to_string(),
+            expected,
+        })
+    });
+    Ok(TextNoise {
+        word_dropout: recipe.augment.word_dropout,
+        bpe_dropout: merges.transpose()?.map(|merges| (rate, merges)),
+        max_tokens: recipe.model.max_positions,
+    })
 }
 
 /// The special tokens of a tokenizer for pairs. As in Marian, the decoder starts from the padding token.

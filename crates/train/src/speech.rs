@@ -24,29 +24,38 @@ pub fn held_out_utterances(
     recipe: &Recipe,
 ) -> Result<(Vec<Utterance>, Vec<Utterance>), TrainError> {
     let (data, features) = (&recipe.data, features(recipe));
-    let read = |paths: &[PathBuf]| {
+    let read = |paths: &[PathBuf], speed: f64| {
         let path = paths.first().map_or(Path::new("."), PathBuf::as_path);
-        SpeechCorpus::read(path, &features)
+        SpeechCorpus::read(path, &features, speed)
     };
-    let corpus = match data.embedded {
+    let corpus = |speed: f64| match data.embedded {
         Some(EmbeddedCorpus::Tones) => {
             let seed = derive_seed(recipe.train.seed, Stream::Data, u64::MAX);
             let utterances = tones(data.n_utterances, seed).enumerate();
             let utterances = utterances.map(|(number, (recording, text))| Utterance {
                 name: format!("tones {number}"),
-                frames: features.frames(recording),
+                frames: features.frames(recording.at_speed(speed)),
                 text,
             });
-            SpeechCorpus {
+            Ok(SpeechCorpus {
                 utterances: utterances.collect(),
-            }
+            })
         }
-        _ => read(&data.paths)?,
+        _ => read(&data.paths, speed),
     };
-    if data.validation_paths.is_empty() {
-        return Ok(corpus.split(data.validation_fraction));
+    // A recording is on one side of the split at all speeds, for it keeps its name.
+    let split = |corpus: SpeechCorpus| match data.validation_paths.is_empty() {
+        true => corpus.split(data.validation_fraction),
+        false => (corpus.utterances, Vec::new()),
+    };
+    let (mut training, mut validation) = split(corpus(1.0)?);
+    if !data.validation_paths.is_empty() {
+        validation = read(&data.validation_paths, 1.0)?.utterances;
     }
-    Ok((corpus.utterances, read(&data.validation_paths)?.utterances))
+    for &speed in recipe.augment.speeds.iter().filter(|&&speed| speed != 1.0) {
+        training.extend(split(corpus(speed)?).0);
+    }
+    Ok((training, validation))
 }
 
 fn features(recipe: &Recipe) -> FilterbankConfig {
@@ -82,6 +91,7 @@ pub(crate) fn run<B: AutodiffBackend, W: Work<B>>(
         Ok::<_, TrainError>((batches, n_long))
     };
     let (training, n_long) = batches(training, "training")?;
+    let training = training.with_masks(recipe.augment.masks());
     let (validation, n_long_validation) = batches(validation, "validation")?;
     let n_long = n_long + n_long_validation;
     let mut described = format!(

@@ -189,7 +189,9 @@ fn time_at<B: AutodiffBackend>(
         Model::Bert(model) => {
             let batch = recipe.train.batch_size.unwrap_or(1);
             let length = recipe.model.max_positions;
-            let texts = (0..batch).map(|i| (random.draw(length), i % 2)).collect();
+            let texts = (0..batch)
+                .map(|i| (random.draw(length).into(), i % 2))
+                .collect();
             let texts = TextClasses::new(texts, batch, 0).map_err(random_error)?;
             let objective = classification(recipe, texts, Model::Bert, device);
             time(objective, model, recipe, count, (group, device), observer)
@@ -253,8 +255,8 @@ fn on_pairs<B: AutodiffBackend, M: Trainable<B>>(
     };
     let pairs = (0..8 * n_pairs)
         .map(|_| PairIds {
-            source: random.draw(length),
-            target: random.draw(length),
+            source: random.draw(length).into(),
+            target: random.draw(length).into(),
         })
         .collect();
     let tokens = PairTokens { start: 0, pad: 0 };

@@ -265,11 +265,13 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
     ) -> Result<(), TrainError> {
         let group = self.place.group;
         let own = self.objective.validate(&model, group.share());
-        let mut sums = [own.nll, own.n_tokens as f64];
+        let n_right = own.n_right.unwrap_or(0);
+        let mut sums = [own.nll, own.n_tokens as f64, n_right as f64];
         group.sum(&mut [], &mut sums)?;
         let evaluation = Evaluation {
             nll: sums[0],
             n_tokens: sums[1] as usize,
+            n_right: own.n_right.map(|_| sums[2] as usize),
         };
         if !evaluation.loss().is_finite() {
             let loss = evaluation.loss();

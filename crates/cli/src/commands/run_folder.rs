@@ -192,12 +192,15 @@ impl Follower {
                 evaluation,
                 best,
             } => {
-                let (loss, perplexity) = (evaluation.loss(), evaluation.perplexity());
+                let loss = evaluation.loss();
                 let mark = if *best { "  best so far, saved" } else { "" };
-                let line = format!(
-                    "step {step}: validation loss {loss:.4}, perplexity {perplexity:.2}{mark}"
-                );
-                self.say(line);
+                let meaning = match evaluation.accuracy() {
+                    Some(accuracy) => format!("{:.1} % right", 100.0 * accuracy),
+                    None => format!("perplexity {:.2}", evaluation.perplexity()),
+                };
+                self.say(format!(
+                    "step {step}: validation loss {loss:.4}, {meaning}{mark}"
+                ));
             }
         }
     }

@@ -61,6 +61,7 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
             "best_loss": outcome.best.loss(),
             "last_loss": outcome.last.loss(),
             "perplexity": outcome.best.perplexity(),
+            "accuracy": outcome.best.accuracy(),
             "n_tokens": outcome.best.n_tokens,
             "tokens_per_s": outcome.tokens_per_s,
             "seconds": outcome.duration.as_secs_f64(),

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FilterbankConfig, Frames, read_wav};
-use crate::folders::files_by_folder;
+use super::wav::{MAX_WAV_BYTES, wav};
+use super::{FilterbankConfig, Frames};
+use crate::files::Files;
 use crate::parallel::is_held_out;
-use crate::{DataError, read_text};
+use crate::read::decode;
+use crate::{DataError, MAX_TEXT_BYTES};
 
 /// The file of transcripts in a folder of recordings.
 const TRANSCRIPTS: &str = "transcripts.tsv";
@@ -31,23 +33,33 @@ pub struct SpeechCorpus {
 impl SpeechCorpus {
     /// Reads recordings and their transcripts.
     ///
+    /// - `speed`: how fast each recording is heard; 1 as it is
     /// - `path`: a file of `PATH TAB TEXT` lines, where paths are relative to the file's folder; or a folder with such a file,
-    ///   `transcripts.tsv`; or a folder of folders of WAV files, each of which says what its folder is called
+    ///   `transcripts.tsv`; or a folder of folders of WAV files, each of which says what its folder is called. A tar archive,
+    ///   gzipped or not, is as good as a folder.
     ///
     /// # Errors
     ///
     /// A file cannot be read, a line has no tab, a recording is no WAV file or shorter than a window, or there is none.
-    pub fn read(path: &Path, config: &FilterbankConfig) -> Result<Self, DataError> {
-        let transcripts = path.join(TRANSCRIPTS);
-        let entries = if !path.is_dir() {
-            read_transcripts(path)?
-        } else if transcripts.is_file() {
-            read_transcripts(&transcripts)?
-        } else {
-            files_by_folder(path, &["wav"])?
+    pub fn read(path: &Path, config: &FilterbankConfig, speed: f64) -> Result<Self, DataError> {
+        let (files, transcripts) = match Files::open(path)? {
+            Some(files) => {
+                let transcripts = files.named(TRANSCRIPTS);
+                (files, transcripts)
+            }
+            // Paths in it lead to files on disk.
+            None => (Files::Folder(PathBuf::new()), Some(path.into())),
+        };
+        let entries = match transcripts {
+            Some(path) => {
+                let bytes = files.read(&path, MAX_TEXT_BYTES)?;
+                read_transcripts(&path, &decode(&path, bytes)?)?
+            }
+            None => files.by_folder(&["wav"])?,
         };
         let utterances = entries.into_iter().map(|(path, text)| {
-            let frames = config.frames(read_wav(&path)?);
+            let recording = wav(&path, &files.read(&path, MAX_WAV_BYTES)?)?;
+            let frames = config.frames(recording.at_speed(speed));
             if frames.n_frames() == 0 {
                 let problem = "the sound is shorter than a window of 25 ms".to_owned();
                 return Err(DataError::Wav { path, problem });
@@ -72,8 +84,7 @@ impl SpeechCorpus {
     }
 }
 
-fn read_transcripts(path: &Path) -> Result<Vec<(PathBuf, String)>, DataError> {
-    let text = read_text(path)?;
+fn read_transcripts(path: &Path, text: &str) -> Result<Vec<(PathBuf, String)>, DataError> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.trim().is_empty());
@@ -100,6 +111,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::files::tests::pack;
     use crate::tones;
 
     fn write(path: &Path, number: usize) {
@@ -119,7 +131,7 @@ mod tests {
     }
 
     fn read(path: &Path) -> Result<Vec<(String, usize)>, String> {
-        let corpus = SpeechCorpus::read(path, &FilterbankConfig::with_mels(8));
+        let corpus = SpeechCorpus::read(path, &FilterbankConfig::with_mels(8), 1.0);
         let corpus = corpus.map_err(|error| error.to_string())?;
         let each = corpus.utterances.into_iter();
         Ok(each.map(|u| (u.text, u.frames.n_frames())).collect())
@@ -146,6 +158,14 @@ mod tests {
         let listed = read(root).unwrap();
         assert_eq!(labels(&listed), "the last one two");
         assert_eq!(listed, read(&table).unwrap());
+
+        let other = TempDir::new().unwrap();
+        let archive = other.path().join("all.tar.gz");
+        pack(root, &archive, true);
+        assert_eq!(listed, read(&archive).unwrap());
+        fs::remove_file(&table).unwrap();
+        pack(root, &archive, true);
+        assert_eq!(folders, read(&archive).unwrap());
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! Reading WAV files, which are not to be trusted.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::Path;
 
 use hound::{SampleFormat, WavReader};
 
 use super::Recording;
 use crate::DataError;
+use crate::read::read_bytes_up_to;
 
 /// The largest WAV file that is read, 512 MiB: fifty minutes in CD quality.
-const MAX_WAV_BYTES: u64 = 1 << 29;
+pub(super) const MAX_WAV_BYTES: u64 = 1 << 29;
 
 /// The longest recording that is read, in seconds: a slow rate puts days into a small file.
 const MAX_SECONDS: f64 = 3.0 * 3600.0;
@@ -25,22 +25,12 @@ pub(super) const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 /// The file cannot be read, is no WAV file, is cut short, holds no sound or samples that are no numbers, or is larger than
 /// 512 MiB or longer than three hours.
 pub fn read_wav(path: &Path) -> Result<Recording, DataError> {
-    let read_error = |source| DataError::Read {
-        path: path.into(),
-        source,
-    };
-    let file = File::open(path).map_err(read_error)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_WAV_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(read_error)?;
-    if bytes.len() as u64 > MAX_WAV_BYTES {
-        return Err(DataError::TooLarge {
-            path: path.into(),
-            limit: MAX_WAV_BYTES,
-        });
-    }
-    decode(&bytes).map_err(|problem| DataError::Wav {
+    wav(path, &read_bytes_up_to(path, MAX_WAV_BYTES)?)
+}
+
+/// The recording that a file's bytes are.
+pub(super) fn wav(path: &Path, bytes: &[u8]) -> Result<Recording, DataError> {
+    decode(bytes).map_err(|problem| DataError::Wav {
         path: path.into(),
         problem,
     })

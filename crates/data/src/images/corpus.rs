@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{Image, PixelConfig, idx, read_image};
+use super::read::{MAX_IMAGE_BYTES, image};
+use super::{Image, PixelConfig, idx};
 use crate::DataError;
 use crate::error::some;
-use crate::folders::files_by_folder;
+use crate::files::Files;
 use crate::labels::{label_numbers, sorted_labels};
 use crate::parallel::is_held_out;
 
@@ -34,7 +35,7 @@ impl LabelledImages {
     /// Reads images and their labels, [prepares](PixelConfig::prepare) each, and numbers the labels in their sorted order.
     ///
     /// - `paths`: two files in MNIST's format, images and labels, gzip or not; or one folder of folders of PNG, JPEG and PNM
-    ///   files, each called as the label of what is in it. Other files in them are passed over.
+    ///   files, each called as the label of what is in it, or a tar archive of such. Other files in them are passed over.
     ///
     /// # Errors
     ///
@@ -108,23 +109,23 @@ impl LabelledImages {
 struct Source {
     /// Of the image, or of all of them.
     path: PathBuf,
-    /// None where the image is a file of its own that is still to be read.
-    image: Option<Image>,
+    image: Image,
     label: String,
 }
 
 fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, DataError> {
     let sources: Vec<Source> = match paths {
-        [folder] if folder.is_dir() => {
-            let files = files_by_folder(folder, &EXTENSIONS)?.into_iter();
-            files
-                .map(|(path, label)| Source {
-                    path,
-                    image: None,
-                    label,
-                })
-                .collect()
-        }
+        [packed] => match Files::open(packed)? {
+            Some(files) => {
+                let entries = files.by_folder(&EXTENSIONS)?.into_iter();
+                let source = |(path, label): (PathBuf, String)| {
+                    let image = image(&path, &files.read(&path, MAX_IMAGE_BYTES)?)?;
+                    Ok(Source { path, image, label })
+                };
+                entries.map(source).collect::<Result<_, DataError>>()?
+            }
+            None => Vec::new(),
+        },
         [images_path, labels_path] => {
             let images = idx::read_images(images_path)?;
             let labels = idx::read_labels(labels_path)?;
@@ -144,18 +145,10 @@ fn sources(paths: &[PathBuf]) -> Result<Vec<Source>, DataError> {
                 .zip(labels)
                 .map(|(image, label)| Source {
                     path: images_path.clone(),
-                    image: Some(image),
+                    image,
                     label: label.to_string(),
                 })
                 .collect()
-        }
-        // What is missing is said as such.
-        [path] if !path.is_file() => {
-            let source = std::io::ErrorKind::NotFound.into();
-            return Err(DataError::Read {
-                path: path.clone(),
-                source,
-            });
         }
         _ => Vec::new(),
     };
@@ -187,11 +180,7 @@ fn read(
                 "image {index} has the label {found:?}, expected one of {known}"
             ))
         })?;
-        let image = match source.image {
-            Some(image) => image,
-            None => read_image(&source.path)?,
-        };
-        let image = config.prepare(image);
+        let image = config.prepare(source.image);
         let first = images.first().map_or(&image, |first| &first.image);
         if (first.height, first.width) != (image.height, image.width) {
             return Err(refuse(format!(

@@ -11,7 +11,7 @@ use crate::DataError;
 use crate::read::read_bytes_up_to;
 
 /// The largest image file that is read, 256 MiB.
-const MAX_IMAGE_BYTES: u64 = 1 << 28;
+pub(super) const MAX_IMAGE_BYTES: u64 = 1 << 28;
 
 /// The most pixels a side of an image that is read, and the most in all: a small file can claim to hold any number.
 const MAX_SIDE: u32 = 1 << 15;
@@ -28,8 +28,12 @@ const MAX_PIXELS: u64 = 1 << 26;
 /// The file cannot be read, is in none of these formats, damaged or cut short, has more than 32,768 pixels a side or 67
 /// million in all, or is larger than 256 MiB.
 pub fn read_image(path: &Path) -> Result<Image, DataError> {
-    let bytes = read_bytes_up_to(path, MAX_IMAGE_BYTES)?;
-    decode(&bytes).map_err(|problem| DataError::Image {
+    image(path, &read_bytes_up_to(path, MAX_IMAGE_BYTES)?)
+}
+
+/// The image that a file's bytes are.
+pub(super) fn image(path: &Path, bytes: &[u8]) -> Result<Image, DataError> {
+    decode(bytes).map_err(|problem| DataError::Image {
         path: path.into(),
         problem,
     })

@@ -52,6 +52,8 @@ pub(crate) struct Measured {
     #[serde(with = "exact")]
     nll: f64,
     n_tokens: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    n_right: Option<usize>,
 }
 
 /// Sums since the last line of the metrics.
@@ -85,14 +87,22 @@ pub(crate) struct PlateauState {
 }
 
 impl From<Evaluation> for Measured {
-    fn from(Evaluation { nll, n_tokens }: Evaluation) -> Self {
-        Self { nll, n_tokens }
+    fn from(of: Evaluation) -> Self {
+        Self {
+            nll: of.nll,
+            n_tokens: of.n_tokens,
+            n_right: of.n_right,
+        }
     }
 }
 
 impl From<Measured> for Evaluation {
-    fn from(Measured { nll, n_tokens }: Measured) -> Self {
-        Self { nll, n_tokens }
+    fn from(of: Measured) -> Self {
+        Self {
+            nll: of.nll,
+            n_tokens: of.n_tokens,
+            n_right: of.n_right,
+        }
     }
 }
 
@@ -154,6 +164,7 @@ pub(crate) mod tests {
         let measured = Measured {
             nll: number,
             n_tokens: 3,
+            n_right: Some(3),
         };
         TrainerState {
             format: FORMAT,

@@ -5,7 +5,7 @@ use crate::metrics::Metric;
 pub(super) const NAME: &str = "metrics.csv";
 
 /// The keys of a metric, in its order.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 11] = [
     "step",
     "split",
     "loss",
@@ -14,6 +14,7 @@ const COLUMNS: [&str; 10] = [
     "tokens_per_s",
     "skipped",
     "perplexity",
+    "accuracy",
     "seconds",
     "time",
 ];
@@ -49,16 +50,17 @@ mod tests {
             tokens_per_s: Some(100.0),
             skipped: Some(2),
             perplexity: Some(3.5),
+            accuracy: Some(0.75),
             seconds: 4.0,
             time: Some(1_700_000_000.5),
         };
         let keys = serde_json::to_value(&metric).expect("an object");
         let keys = keys.as_object().expect("an object").keys();
         assert!(keys.eq(COLUMNS), "{COLUMNS:?}");
-        let whole = "20,train,1.25,0.001,0.5,100.0,2,3.5,4.0,1700000000.5\n";
+        let whole = "20,train,1.25,0.001,0.5,100.0,2,3.5,0.75,4.0,1700000000.5\n";
         assert_eq!(row(&metric), whole);
         (metric.split, metric.lr, metric.skipped) = (Split::Validation, None, None);
-        let sparse = "20,validation,1.25,,0.5,100.0,,3.5,4.0,1700000000.5\n";
+        let sparse = "20,validation,1.25,,0.5,100.0,,3.5,0.75,4.0,1700000000.5\n";
         assert_eq!(row(&metric), sparse);
     }
 }

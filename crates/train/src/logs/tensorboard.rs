@@ -27,6 +27,7 @@ pub(super) fn entry(metric: &Metric) -> Vec<u8> {
         ("tokens_per_s", metric.tokens_per_s),
         ("skipped", metric.skipped.map(|n_steps| n_steps as f64)),
         ("perplexity", metric.perplexity),
+        ("accuracy", metric.accuracy),
     ];
     let given = scalars
         .into_iter()
@@ -162,6 +163,7 @@ mod tests {
             tokens_per_s: Some(250.0),
             skipped: None,
             perplexity: None,
+            accuracy: None,
             seconds: 2.0,
             time: Some(1_700_000_000.25),
         };

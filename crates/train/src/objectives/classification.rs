@@ -4,8 +4,8 @@ use super::epochs::Epochs;
 use crate::fingerprint;
 use crate::objective::{Evaluation, Inner, Objective, Package, Trainable, own};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Tensor, TensorData};
-use hearth_batch::{ClassBatch, ClassBatches, Share};
+use burn::tensor::{ElementConversion, Int, Tensor, TensorData};
+use hearth_batch::{ClassBatch, ClassBatches, Share, Stream, derive_seed};
 use hearth_hub::Model;
 use hearth_model::{Classifier, TokenLoss};
 
@@ -46,13 +46,15 @@ impl<B: AutodiffBackend, M: Trainable<B>, D: ClassBatches> Classification<B, M, 
 }
 
 /// The loss of a batch.
-fn loss<B: Backend, M: Classifier<B>>(
-    model: &M,
-    batch: ClassBatch<M::Input, B>,
+///
+/// - `logits`: `[batch, n_classes]`
+fn loss<B: Backend>(
+    logits: Tensor<B, 2>,
+    labels: Tensor<B, 2, Int>,
     smoothing: f64,
 ) -> TokenLoss<B> {
-    let logits: Tensor<B, 3> = model.rate_classes(batch.input).unsqueeze_dim(1);
-    TokenLoss::new(logits, batch.labels, None, batch.n_labels, smoothing)
+    let n_labels = labels.dims()[0];
+    TokenLoss::new(logits.unsqueeze_dim(1), labels, None, n_labels, smoothing)
 }
 
 impl<B: AutodiffBackend, M, D> Objective<B> for Classification<B, M, D>
@@ -70,23 +72,31 @@ where
             .epochs
             .batch(number, |epoch| training.epoch(seed, epoch));
         let indices = share.of(indices);
-        (!indices.is_empty()).then(|| training.batch(&indices, &self.device))
+        let draw = derive_seed(seed, Stream::Noise, number);
+        (!indices.is_empty()).then(|| training.batch(&indices, Some(draw), &self.device))
     }
 
     fn loss(&self, model: &M, batch: Self::Batch) -> TokenLoss<B> {
-        loss(model, batch, self.label_smoothing)
+        let logits = model.rate_classes(batch.input);
+        loss(logits, batch.labels, self.label_smoothing)
     }
 
     fn validate(&self, model: &Inner<B, M>, share: Share) -> Evaluation {
-        let mut evaluation = Evaluation::default();
+        let (mut evaluation, mut n_right) = (Evaluation::default(), 0);
         for indices in own(self.validation.all(), share) {
             let batch = self
                 .validation
-                .batch::<B::InnerBackend>(&indices, &self.device);
-            let loss = loss(model, batch, 0.0);
+                .batch::<B::InnerBackend>(&indices, None, &self.device);
+            let logits = model.rate_classes(batch.input);
+            let is_right = logits.clone().argmax(1).equal(batch.labels.clone());
+            n_right += is_right.int().sum().into_scalar().elem::<i64>() as usize;
+            let loss = loss(logits, batch.labels, 0.0);
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }
-        evaluation
+        Evaluation {
+            n_right: Some(n_right),
+            ..evaluation
+        }
     }
 
     fn fingerprint(&self) -> String {

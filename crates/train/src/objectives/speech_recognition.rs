@@ -5,7 +5,7 @@ use crate::fingerprint;
 use crate::objective::{Evaluation, Objective, own};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, TensorData};
-use hearth_batch::{Share, SpeechBatch, SpeechBatches};
+use hearth_batch::{Share, SpeechBatch, SpeechBatches, Stream, derive_seed};
 use hearth_hub::Model;
 use hearth_model::{SpeechToText, TokenLoss, ctc_loss};
 
@@ -96,7 +96,8 @@ impl<B: AutodiffBackend> Objective<B> for SpeechRecognition<B> {
             .epochs
             .batch(number, |epoch| training.epoch(seed, epoch));
         let indices = share.of(indices);
-        (!indices.is_empty()).then(|| training.batch(&indices, &self.device))
+        let draw = derive_seed(seed, Stream::Noise, number);
+        (!indices.is_empty()).then(|| training.batch(&indices, Some(draw), &self.device))
     }
 
     fn loss(&self, model: &SpeechToText<B>, batch: SpeechBatch<B>) -> TokenLoss<B> {
@@ -112,7 +113,7 @@ impl<B: AutodiffBackend> Objective<B> for SpeechRecognition<B> {
         for indices in own(self.validation.all(), share) {
             let batch = self
                 .validation
-                .batch::<B::InnerBackend>(&indices, &self.device);
+                .batch::<B::InnerBackend>(&indices, None, &self.device);
             let loss = loss(model, batch, self.validation.pad(), plain);
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }

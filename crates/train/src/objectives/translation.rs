@@ -6,7 +6,7 @@ use crate::objective::{Evaluation, Inner, Objective, Package, Trainable, own};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, TensorData};
 use burn::tensor::{Int, Tensor};
-use hearth_batch::{PairBatch, PairBatches, Share};
+use hearth_batch::{PairBatch, PairBatches, Share, Stream, derive_seed};
 use hearth_hub::Model;
 use hearth_model::{Conditional, TokenLoss};
 
@@ -90,7 +90,8 @@ where
             .epochs
             .batch(number, |epoch| training.epoch(seed, epoch));
         let indices = share.of(indices);
-        (!indices.is_empty()).then(|| training.batch(&indices, &self.device))
+        let draw = derive_seed(seed, Stream::Noise, number);
+        (!indices.is_empty()).then(|| training.batch(&indices, Some(draw), &self.device))
     }
 
     fn loss(&self, model: &M, batch: PairBatch<B>) -> TokenLoss<B> {
@@ -102,7 +103,7 @@ where
         for indices in own(self.validation.all(), share) {
             let batch = self
                 .validation
-                .batch::<B::InnerBackend>(&indices, &self.device);
+                .batch::<B::InnerBackend>(&indices, None, &self.device);
             let loss = loss(model, batch, PairLoss::default());
             evaluation.add(loss.sum.into_scalar().elem(), loss.n_tokens);
         }

@@ -1,6 +1,7 @@
 //! Recipes: what to train, on what, how. A TOML file with four sections, every key checked before anything is loaded.
 
 mod architecture;
+mod augment;
 mod encoders;
 mod error;
 mod initialisation;
@@ -11,6 +12,7 @@ mod speech;
 mod tuning;
 
 pub use architecture::{Architecture, PositionKind};
+pub use augment::AugmentRecipe;
 pub use error::RecipeError;
 pub use initialisation::InitialisationKind;
 pub use model::{DataShape, ModelRecipe};
@@ -32,6 +34,9 @@ pub struct Recipe {
     pub tokenizer: TokenizerRecipe,
     /// How it is trained.
     pub train: TrainRecipe,
+    /// What is changed at random in what it is trained on.
+    #[serde(default, skip_serializing_if = "AugmentRecipe::is_none")]
+    pub augment: AugmentRecipe,
     /// What of it is trained, if not the model itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraRecipe>,

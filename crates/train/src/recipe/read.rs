@@ -121,6 +121,7 @@ impl Recipe {
         super::encoders::check(self)?;
         super::recurrent::check(self)?;
         super::speech::check(self)?;
+        super::augment::check(self)?;
         if data.validation_paths.is_empty() {
             let fraction = data.validation_fraction;
             let valid = fraction > 0.0 && fraction < 1.0;

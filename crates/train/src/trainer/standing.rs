@@ -124,6 +124,7 @@ impl Standing {
             tokens_per_s: Some(n_tokens / (training - self.window.since).max(1e-9)),
             skipped: Some(n_skipped).filter(|&n_skipped| n_skipped > 0),
             perplexity: None,
+            accuracy: None,
             seconds: self.clock.seconds(),
             time: Some(unix_time()),
         };
@@ -161,6 +162,7 @@ impl Standing {
             tokens_per_s: None,
             skipped: None,
             perplexity: Some(evaluation.perplexity()),
+            accuracy: evaluation.accuracy(),
             seconds: self.clock.seconds(),
             time: Some(unix_time()),
         };

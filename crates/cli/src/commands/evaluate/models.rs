@@ -132,7 +132,7 @@ fn recordings<P: Platform>(
     let features = loaded.features(model.source_size());
     let mut utterances = Vec::new();
     for path in &options.data {
-        utterances.extend(SpeechCorpus::read(path, &features)?.utterances);
+        utterances.extend(SpeechCorpus::read(path, &features, 1.0)?.utterances);
     }
     let mut lines = Lines::create(options.output.as_deref())?;
     let interrupt = Interrupt::catch()?;
