@@ -178,9 +178,9 @@ pub enum DataError {
         /// What would be right.
         expected: String,
     },
-    /// A row of labelled texts that does not fit its file.
+    /// A row of texts that does not fit its file.
     #[error("{}, line {line}: found {found:?}, expected {expected}", path.display())]
-    LabelledRow {
+    Row {
         /// The file.
         path: PathBuf,
         /// The line that the row begins on, counted from 1.

@@ -34,6 +34,7 @@ impl LabelledText {
     ///
     /// A file's first line that is not blank says how it is laid out:
     ///
+    /// - an object, `{…}`: each line is one, with a text and a label under the names below;
     /// - with a tab: a row is a line, its columns lie between tabs, quotes are characters as others;
     /// - a header with commas, such as `text,category`: CSV, where a quoted text may hold commas and line breaks;
     /// - else, as TREC's questions: `LABEL:detail text`, the detail being left out.

@@ -31,6 +31,7 @@ mod embedded;
 mod error;
 mod files;
 mod images;
+mod json_lines;
 mod labelled;
 mod labels;
 mod languages;

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::{DataError, read_text};
+use crate::{DataError, json_lines, read_text};
 
 /// A sentence and its translation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub struct PairCorpus {
 
 impl PairCorpus {
     /// Reads sentence pairs from one file of `source TAB target` lines, or from two files, line i with line i.
+    ///
+    /// A line of one file may also be an object, `{"source": …, "target": …}` or `{"translation": {"en": …, "fr": …}}`.
     ///
     /// Further columns are ignored: Tatoeba's files name the author there. Sentences are trimmed. A pair with an
     /// empty side, or a blank line, is left out and counted.
@@ -73,6 +76,14 @@ impl PairCorpus {
     fn read_columns(path: &Path) -> Result<Self, DataError> {
         let text = read_text(path)?;
         let mut corpus = Self::empty();
+        if json_lines::are_in(&text) {
+            let expected =
+                "an object with `source` and `target`, or with two languages under `translation`";
+            for (_, [source, target]) in json_lines::two_texts(path, &text, sides, expected)? {
+                corpus.push(&source, &target);
+            }
+            return Ok(corpus);
+        }
         for (index, line) in text.lines().enumerate() {
             let mut columns = line.split('\t');
             match (columns.next(), columns.next()) {
@@ -130,6 +141,18 @@ impl PairCorpus {
     }
 }
 
+/// The two sides of an object: by their names, or the two languages of `translation` in their order.
+fn sides(object: &Map<String, Value>) -> Option<[&Value; 2]> {
+    if let Some(Value::Object(languages)) = object.get("translation") {
+        let mut sides = languages.values();
+        return match (sides.next(), sides.next(), sides.next()) {
+            (Some(source), Some(target), None) => Some([source, target]),
+            _ => None,
+        };
+    }
+    Some([object.get("source")?, object.get("target")?])
+}
+
 /// Whether what is called so belongs to the `fraction` that is set aside.
 pub(crate) fn is_held_out(name: impl AsRef<[u8]>, fraction: f64) -> bool {
     // The remainder, since names that differ in their last byte only share the upper bits of their hash.
@@ -173,6 +196,20 @@ mod tests {
             source: source.into(),
             target: target.into(),
         }
+    }
+
+    #[test]
+    fn lines_may_be_objects() {
+        let lines = "{\"target\": \"deux\", \"source\": \"two \"}\n\n\
+                     {\"translation\": {\"en\": \"one\", \"fr\": \"un\"}}\n{\"source\": \"\", \"target\": \"x\"}";
+        let corpus = read(&[lines]).unwrap();
+        assert_eq!(corpus.pairs, [pair("two", "deux"), pair("one", "un")]);
+        assert_eq!(corpus.n_skipped, 1);
+        let error = read(&["{\"translation\": {\"en\": \"one\"}}"]).unwrap_err();
+        assert!(
+            error.to_string().contains("`source` and `target`"),
+            "{error}"
+        );
     }
 
     proptest! {

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::DataError;
+use serde_json::{Map, Value};
+
+use crate::{DataError, json_lines};
 
 /// What a header may call the column of texts, and that of labels.
 const TEXT: [&str; 5] = ["text", "sentence", "question", "query", "utterance"];
@@ -36,6 +38,9 @@ pub(super) fn parse(
     let mut lines = content.lines();
     let first = lines.find(|line| !line.trim().is_empty());
     let first = first.unwrap_or_default();
+    if json_lines::are_in(first) {
+        return objects(path, content);
+    }
     if first.contains('\t') {
         return lines_with_tabs(path, content, known);
     }
@@ -67,6 +72,18 @@ fn full_lines(content: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = content.lines().enumerate();
     let lines = lines.map(|(index, line)| (index + 1, line));
     lines.filter(|(_, line)| !line.trim().is_empty())
+}
+
+fn objects(path: &Path, content: &str) -> Result<Vec<Row>, DataError> {
+    let expected = "an object with a text and a label, such as {\"text\": …, \"label\": …}";
+    let rows = json_lines::two_texts(path, content, text_and_label, expected)?;
+    let row = |(line, [text, label]): (usize, [String; 2])| Row { line, text, label };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+fn text_and_label(object: &Map<String, Value>) -> Option<[&Value; 2]> {
+    let text = json_lines::named(object, &TEXT)?;
+    Some([text, json_lines::named(object, &LABEL)?])
 }
 
 fn lines_with_tabs(
@@ -207,7 +224,7 @@ fn lines_with_detail(path: &Path, content: &str) -> Result<Vec<Row>, DataError> 
 }
 
 fn refuse(path: &Path, line: usize, found: &str, expected: String) -> DataError {
-    DataError::LabelledRow {
+    DataError::Row {
         path: path.into(),
         line,
         found: found.chars().take(60).collect(),
@@ -234,6 +251,25 @@ mod tests {
             .iter()
             .map(|(line, text, label)| (*line, text.as_str(), label.as_str()));
         assert_eq!(found.collect::<Vec<_>>(), expected, "{content:?}");
+    }
+
+    #[test]
+    fn a_line_may_be_an_object() {
+        let lines = r#"{"id": 7, "label": 3, "text": " a\tb "}
+
+{"sentence": "c", "intent": "no"}"#;
+        assert_rows(lines, &[(1, "a\tb", "3"), (3, "c", "no")]);
+        for (line, expected) in [
+            ("{\"text\": \"a\"}", "a text and a label"),
+            ("{\"text\": [], \"label\": 1}", "a text and a label"),
+            (
+                "{\"text\"",
+                "line 1: found \"{\\\"text\\\"\", expected a JSON object in one line",
+            ),
+        ] {
+            let error = rows(line).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]
