@@ -13,9 +13,11 @@ mod bench_train;
 #[cfg(unix)]
 mod campaign;
 mod check;
+mod data;
 mod hf_check;
 mod parity;
 mod programs;
+mod results;
 mod setup;
 mod step;
 mod summary;
@@ -56,6 +58,10 @@ enum Task {
     HfCheck(hf_check::HfCheckArgs),
     /// How fast hearth trains a recipe's model, beside eager PyTorch (needs Python with torch)
     BenchTrain(bench_train::BenchTrainArgs),
+    /// Cut up the real data sets that do not come as recipes want them, below runs/data
+    Data,
+    /// Train and evaluate the recipes of results/experiments.toml on real data, and write RESULTS.md (takes hours)
+    Results(results::ResultsArgs),
     /// Kill, starve and damage training runs, and see them go on (takes minutes)
     #[cfg(unix)]
     Campaign(campaign::CampaignArgs),
@@ -89,6 +95,8 @@ fn run(task: Task) -> anyhow::Result<bool> {
         Task::Parity(args) => parity::run(&workspace, &args),
         Task::HfCheck(args) => hf_check::run(&workspace, &args),
         Task::BenchTrain(args) => bench_train::run(&workspace, &args),
+        Task::Data => data::run(&workspace),
+        Task::Results(args) => results::run(&workspace, &args),
         #[cfg(unix)]
         Task::Campaign(args) => campaign::run(&workspace, &args),
     }
