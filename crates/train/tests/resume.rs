@@ -37,7 +37,7 @@ const GPT: &str = "
     batch_size = 2
 ";
 
-/// An encoder-decoder, by another rule; eight batches make an epoch.
+/// An encoder-decoder on texts that change at random, by another rule; eight batches make an epoch.
 const PAIRS: &str = "
     [model]
     architecture = 'transformer'
@@ -49,6 +49,9 @@ const PAIRS: &str = "
     [data]
     embedded = 'number-words'
     n_numbers = 100
+    [augment]
+    word_dropout = 0.2
+    bpe_dropout = 0.2
     [tokenizer]
     vocab = 300
     [train]

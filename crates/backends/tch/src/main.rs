@@ -25,6 +25,14 @@ const KEEP_MEMORY: [(&str, &str); 2] = [
     ("MALLOC_TRIM_THRESHOLD_", "8589934592"),
 ];
 
+/// How often a thread of GNU OpenMP's looks for work before it sleeps, if nothing is said: a fifteenth of its own choice. A core that
+/// looks for work is a core that another program does not get: on a busy machine a step took ten times longer with the usual choice
+/// than with this one, and on a quiet one within a twentieth as long.
+const SLEEP_SOON: [(&str, &str); 1] = [("GOMP_SPINCOUNT", "20000")];
+
+/// Who says this has chosen.
+const WAIT_POLICY: &str = "OMP_WAIT_POLICY";
+
 /// The engine beside this program, with this program's name, arguments and libtorch.
 fn engine() -> Result<Command, String> {
     let folder = libtorch::Places::of_this_machine()
@@ -51,6 +59,9 @@ fn engine() -> Result<Command, String> {
     command.env(variable, searched);
     let unsaid = |(name, _): &(&str, &str)| std::env::var_os(name).is_none();
     command.envs(KEEP_MEMORY.into_iter().filter(unsaid));
+    if std::env::var_os(WAIT_POLICY).is_none() {
+        command.envs(SLEEP_SOON.into_iter().filter(unsaid));
+    }
     Ok(command)
 }
 
