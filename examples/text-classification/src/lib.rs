@@ -72,16 +72,11 @@ pub fn run<B: AutodiffBackend>(args: &Args, device: &B::Device) -> anyhow::Resul
         println!("  {}: {} of {n}", labels[label], counts[label]);
     }
     println!("some that are not:");
-    let n_mistakes = judged.mistakes.len();
-    let some = judged
-        .mistakes
-        .iter()
-        .step_by(n_mistakes.div_ceil(6).max(1));
-    for (text, label, taken_for) in some {
-        println!(
-            "  {text}: {}, taken for {}",
-            labels[*label], labels[*taken_for]
-        );
+    let mistakes = &judged.mistakes;
+    let every = mistakes.len().div_ceil(6).max(1);
+    for (text, label, taken_for) in mistakes.iter().step_by(every) {
+        let (label, taken_for) = (&labels[*label], &labels[*taken_for]);
+        println!("  {text}: {label}, taken for {taken_for}");
     }
     println!("picture: {}", args.out.join("confusion.svg").display());
     Ok(())
@@ -91,12 +86,8 @@ fn train_and_classify<B: AutodiffBackend>(
     args: &Args,
     device: &B::Device,
 ) -> anyhow::Result<Judged> {
-    let recipe = Recipe::parse(
-        RECIPE,
-        Path::new("text-classification"),
-        &args.set,
-        &args.data,
-    )?;
+    let origin = Path::new("text-classification");
+    let recipe = Recipe::parse(RECIPE, origin, &args.set, &args.data)?;
     hearth::train::run::<B>(&recipe, &args.out, device, &mut |event| match event {
         Event::Started {
             n_parameters, data, ..
