@@ -1,11 +1,13 @@
 //! `cargo xtask check`: everything a machine can say about the code without running it.
 //!
 //! The cheap steps come first. `clippy` and `docs` use the same features and the same profile, so they share one
-//! metadata-only build of the dependencies. They build every backend, so the machine is set up before them.
+//! metadata-only build of the dependencies. They build every backend, so the machine is set up before them. `reuse` has a
+//! workspace and a lock file of its own, and so a build of its own, of one backend.
 
 use clap::{Args, ValueEnum};
 
 use crate::{
+    programs::target_folder,
     setup::{self, Setup, SetupArgs},
     step::{Step, run_all, succeeds},
     tidy,
@@ -37,14 +39,16 @@ enum CheckStep {
     Fmt,
     /// The rules of the workspace: floors, file lengths, where backends may be named, …
     Tidy,
+    /// The example outside the workspace: its formatting, and no lint of clippy's
+    Reuse,
     /// No lint of clippy's or the workspace's
     Clippy,
     /// The documentation builds without a warning
     Docs,
 }
 
-/// The steps that only read.
-const READING: [(CheckStep, Step<Workspace>); 2] = [
+/// The steps that need nothing but Rust.
+const PLAIN: [(CheckStep, Step<Workspace>); 3] = [
     (
         CheckStep::Fmt,
         Step {
@@ -59,9 +63,16 @@ const READING: [(CheckStep, Step<Workspace>); 2] = [
             run: tidy,
         },
     ),
+    (
+        CheckStep::Reuse,
+        Step {
+            name: "reuse",
+            run: reuse,
+        },
+    ),
 ];
 
-/// The steps that build.
+/// The steps that build every backend.
 const BUILDING: [(CheckStep, Step<Setup>); 2] = [
     (
         CheckStep::Clippy,
@@ -79,9 +90,12 @@ const BUILDING: [(CheckStep, Step<Setup>); 2] = [
     ),
 ];
 
+/// A program that uses the model crate as anyone's would, from outside the workspace.
+const REUSE: &str = "examples/reuse-model-crate/Cargo.toml";
+
 /// Runs the steps and returns whether all passed.
 pub(crate) fn run(workspace: &Workspace, args: &CheckArgs) -> bool {
-    let passed = run_all("check", &picked(&READING, &args.only), workspace);
+    let passed = run_all("check", &picked(&PLAIN, &args.only), workspace);
     let building = picked(&BUILDING, &args.only);
     if building.is_empty() {
         return passed;
@@ -118,6 +132,19 @@ fn tidy(workspace: &Workspace) -> anyhow::Result<bool> {
     Ok(problems.is_empty())
 }
 
+fn reuse(workspace: &Workspace) -> anyhow::Result<bool> {
+    let formatted = succeeds(
+        workspace
+            .cargo()
+            .args(["fmt", "--check", "--manifest-path", REUSE]),
+    )?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["clippy", "--locked", "--all-targets", "--manifest-path"]);
+    cargo.args([REUSE, "--target-dir"]);
+    cargo.arg(target_folder(workspace.cargo())?);
+    Ok(succeeds(cargo.args(["--", "-D", "warnings"]))? && formatted)
+}
+
 fn clippy(setup: &Setup) -> anyhow::Result<bool> {
     let mut cargo = setup.cargo();
     cargo.args(["clippy", "--workspace", "--all-targets"]);
@@ -139,14 +166,14 @@ mod tests {
     use super::*;
 
     fn names(only: &[CheckStep]) -> Vec<&'static str> {
-        let reading = picked(&READING, only).into_iter().map(|step| step.name);
+        let reading = picked(&PLAIN, only).into_iter().map(|step| step.name);
         let building = picked(&BUILDING, only).into_iter().map(|step| step.name);
         reading.chain(building).collect()
     }
 
     #[test]
     fn all_steps_run_unless_some_are_picked() {
-        assert_eq!(names(&[]), ["fmt", "tidy", "clippy", "docs"]);
+        assert_eq!(names(&[]), ["fmt", "tidy", "reuse", "clippy", "docs"]);
         assert_eq!(names(&[CheckStep::Docs, CheckStep::Fmt]), ["fmt", "docs"]);
     }
 

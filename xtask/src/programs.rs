@@ -27,7 +27,7 @@ impl Programs {
             }
             ensure!(succeeds(&mut cargo)?, "`{}` failed", shown(&cargo));
         }
-        let folder = target_folder(setup)?.join("release");
+        let folder = target_folder(setup.cargo())?.join("release");
         let programs = Self { folder };
         for backend in backends {
             let path = programs.path(backend);
@@ -48,8 +48,7 @@ impl Programs {
 }
 
 /// Where Cargo puts what it builds here, CARGO_TARGET_DIR and a person's configuration considered.
-fn target_folder(setup: &Setup) -> anyhow::Result<PathBuf> {
-    let mut cargo: Command = setup.cargo();
+pub(crate) fn target_folder(mut cargo: Command) -> anyhow::Result<PathBuf> {
     cargo
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .stderr(Stdio::inherit());

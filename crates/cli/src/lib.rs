@@ -8,7 +8,6 @@ mod arguments;
 mod commands;
 mod console;
 mod error;
-mod heat_map;
 mod interrupt;
 mod launcher;
 mod memory;
@@ -18,7 +17,6 @@ mod progress;
 mod ranks;
 mod replicas;
 mod shard;
-mod token_labels;
 
 pub use platform::{DeviceEntry, Notice, Platform, Unavailable};
 pub use replicas::n_processors;

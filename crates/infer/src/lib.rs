@@ -5,7 +5,7 @@
 //! [`transcribe`] feeds it sound; [`score_text`] and [`score_pairs`] say how likely given text is. A result does not
 //! depend on what else is in the batch (of sound: where no recording is padded). Models that read and do not write are asked
 //! by [`embed`], [`classify`], [`classify_images`] and [`fill_mask`]. [`self_attention`] and [`cross_attention`] tell where
-//! a model looks.
+//! a model looks, and [`token_labels`] what each token is called in a picture of it.
 //!
 //! ```
 //! use burn_flex::Flex;
@@ -49,6 +49,7 @@ mod speculative;
 mod stop;
 mod stream;
 mod task;
+mod token_labels;
 mod transcribe;
 
 pub use attention::{AttentionChoice, AttentionMap, cross_attention, self_attention};
@@ -74,4 +75,5 @@ pub use shared_prefix::SharedPrefix;
 pub use speculative::{Acceptance, speculate};
 pub use stop::StopStrings;
 pub use stream::TextStream;
+pub use token_labels::token_labels;
 pub use transcribe::transcribe;

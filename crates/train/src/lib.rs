@@ -2,7 +2,7 @@
 //!
 //! [`run`] does everything a recipe asks for: it reads the data, makes the tokenizer and the model, trains, and keeps
 //! the best and the last model, the metrics and their picture in the run's folder. The crate prints nothing; an observer
-//! hears of each [`Event`].
+//! hears of each [`Event`]. [`plot_losses`] and [`HeatMap`] draw what came of it.
 
 mod checkpoint;
 mod encoders;
@@ -13,6 +13,7 @@ mod flat;
 mod freezing;
 mod gradients;
 mod group;
+mod heat_map;
 mod logs;
 mod loss_scale;
 mod metrics;
@@ -37,6 +38,7 @@ pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
 pub use event::{Event, Outcome, Progress, Request};
 pub use group::{Alone, Group, GroupError, Mpi, Streams};
+pub use heat_map::{HeatMap, Shading};
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package, Trainable};
 pub use objectives::{

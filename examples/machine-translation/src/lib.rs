@@ -1,17 +1,18 @@
 //! Machine translation: a small encoder-decoder Transformer learns to write English numbers in French.
 #![allow(clippy::print_stdout)]
 
+mod picture;
+mod translation;
+
 use anyhow::{Context, bail};
 use hearth::burn::tensor::backend::AutodiffBackend;
-use hearth::data::{Pair, Tokenizer};
+use hearth::data::{Chrf, Pair, Segment};
 use hearth::hub::{Model, ModelDirectory};
-use hearth::infer::{BeamSearch, DecodeOptions, PairTokens, Strategy, translate};
-use hearth::model::Transformer;
 use hearth::train::{Event, Recipe, held_out_pairs};
-use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use translation::{Translated, translate_batch};
 
-/// What is trained, on what, how. The pairs come with the crate; put `paths = ["pairs.tsv"]` for your own.
+/// What is trained, on what, how. The pairs come with the crate.
 const RECIPE: &str = r#"
 [model]
 architecture = "transformer"
@@ -38,30 +39,49 @@ beta_2 = 0.98
 validate_every = 200
 "#;
 
-/// Trains for the recipe's steps in `runs/machine-translation` and translates numbers that training never saw.
-pub fn run<B: AutodiffBackend>(device: &B::Device) -> anyhow::Result<()> {
-    let pairs = train_and_translate::<B>(RECIPE, Path::new("runs/machine-translation"), device)?;
-    let right = pairs
-        .iter()
-        .filter(|(pair, written)| pair.target == *written)
-        .count();
+/// Trains a small Transformer to write English numbers in French, and shows where it looks as it translates.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(version)]
+pub struct Args {
+    /// Pairs to learn from, in place of numbers: one file of `source TAB target` lines, or two files of lines that belong together
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Changes one key of the recipe, such as tokenizer.vocab=4000; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Where the run is written
+    #[arg(long, value_name = "DIR", default_value = "runs/machine-translation")]
+    pub out: PathBuf,
+}
+
+/// Trains in `args.out`, then translates sentences that training never saw.
+pub fn run<B: AutodiffBackend>(args: &Args, device: &B::Device) -> anyhow::Result<()> {
+    let all = train_and_translate::<B>(args, device)?;
+    let is_right = |one: &&Translated| one.pair.target == one.written;
+    let segments = all.iter().map(|one| Segment {
+        hypothesis: &one.written,
+        references: vec![&one.pair.target],
+    });
     println!(
-        "\n{right} of {} numbers that training never saw are right to the letter:",
-        pairs.len()
+        "\n{} of {} that training never saw are right to the letter, chrF {:.1}:",
+        all.iter().filter(is_right).count(),
+        all.len(),
+        Chrf::default().corpus(segments)
     );
-    for (pair, written) in pairs.iter().step_by(40) {
-        println!("  {} -> {written}", pair.source);
+    for one in all.iter().step_by(all.len().div_ceil(10)) {
+        println!("  {} -> {}", one.pair.source, one.written);
     }
+    println!("picture: {}", args.out.join("attention.svg").display());
     Ok(())
 }
 
 fn train_and_translate<B: AutodiffBackend>(
-    recipe: &str,
-    folder: &Path,
+    args: &Args,
     device: &B::Device,
-) -> anyhow::Result<Vec<(Pair, String)>> {
-    let recipe = Recipe::parse(recipe, Path::new("machine-translation"), &[], &[])?;
-    hearth::train::run::<B>(&recipe, folder, device, &mut |event| match event {
+) -> anyhow::Result<Vec<Translated>> {
+    let origin = Path::new("machine-translation");
+    let recipe = Recipe::parse(RECIPE, origin, &args.set, &args.data)?;
+    hearth::train::run::<B>(&recipe, &args.out, device, &mut |event| match event {
         Event::Started {
             n_parameters, data, ..
         } => println!("{n_parameters} parameters; {data}"),
@@ -72,68 +92,79 @@ fn train_and_translate<B: AutodiffBackend>(
     })?;
 
     // What was saved is what any program would load; from here on there are no gradients.
-    let directory = ModelDirectory::<B::InnerBackend>::load(&folder.join("best"), device)?;
-    let tokenizer = directory
-        .tokenizer
-        .context("the directory has a tokenizer")?;
-    let Model::Transformer(model) = directory.model else {
+    let directory = ModelDirectory::<B::InnerBackend>::load(&args.out.join("best"), device)?;
+    let Model::Transformer(model) = &directory.model else {
         bail!("a transformer recipe trains a transformer");
     };
-    let special = PairTokens {
-        start: directory.special.decoder_start.context("a start token")?,
-        pad: directory.special.pad.context("a padding token")?,
-    };
-    let options = DecodeOptions {
-        eos: directory.special.eos,
-        ..DecodeOptions::new(Strategy::Beam(BeamSearch::new(4)), 40)
-    };
-    let (_, mut held_out) = held_out_pairs(&recipe)?;
-    held_out.truncate(400);
-    let mut translated = Vec::with_capacity(held_out.len());
-    for batch in held_out.chunks(50) {
-        let written = translate_batch(&model, &tokenizer, batch, special, &options, device)?;
-        translated.extend(batch.iter().cloned().zip(written));
+    let (_, held_out) = held_out_pairs(&recipe)?;
+    // From all of the file, however it is sorted.
+    let every = held_out.len().div_ceil(400).max(1);
+    let some: Vec<Pair> = held_out.into_iter().step_by(every).collect();
+    let mut translated = Vec::with_capacity(some.len());
+    for batch in some.chunks(50) {
+        translated.extend(translate_batch(model, &directory, batch, device)?);
     }
+    let longest = translated.iter().max_by_key(|one| one.ids.1.len());
+    let longest = longest.context("no held-out source is as short as model.max_positions")?;
+    let map = picture::attention(model, &directory, longest, device)?;
+    std::fs::write(args.out.join("attention.svg"), map.svg()?)?;
     Ok(translated)
-}
-
-fn translate_batch<B: hearth::burn::tensor::backend::Backend>(
-    model: &Transformer<B>,
-    tokenizer: &Tokenizer,
-    pairs: &[Pair],
-    special: PairTokens,
-    options: &DecodeOptions,
-    device: &B::Device,
-) -> anyhow::Result<Vec<String>> {
-    let sources: Vec<&str> = pairs.iter().map(|pair| pair.source.as_str()).collect();
-    let sources = tokenizer.encode_all(&sources)?;
-    let mut go_on = |_| ControlFlow::Continue(());
-    let texts = translate(model, &sources, special, options, device, &mut go_on)?;
-    texts
-        .iter()
-        .map(|texts| Ok(tokenizer.decode(&texts.first().context("one translation")?.ids)?))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
     use hearth::burn::backend::Autodiff;
+
+    type B = Autodiff<hearth::backend::Selected>;
+
+    const QUICK: [&str; 5] = [
+        "train.steps=60",
+        "train.warmup_steps=10",
+        "train.lr=1e-2",
+        "model.d_model=32",
+        "model.n_layers=1",
+    ];
+
+    fn translated(given: &[&str], out: &Path) -> Vec<Translated> {
+        let out = [
+            "",
+            "--out",
+            out.to_str().unwrap(),
+            "--set",
+            "train.batch_size=32",
+        ];
+        let quick = QUICK.iter().flat_map(|one| ["--set", one]);
+        let args = Args::parse_from(out.into_iter().chain(quick).chain(given.iter().copied()));
+        train_and_translate::<B>(&args, &hearth::backend::device().unwrap()).unwrap()
+    }
 
     #[test]
     fn a_few_steps_train_a_model_that_translates() {
         let folder = tempfile::tempdir().unwrap();
-        let recipe = RECIPE
-            .replace("steps = 800", "steps = 3")
-            .replace("n_numbers = 10000", "n_numbers = 300");
-        let device = hearth::backend::device().unwrap();
-        let translated = train_and_translate::<Autodiff<hearth::backend::Selected>>(
-            &recipe,
-            &folder.path().join("run"),
-            &device,
-        );
-        let translated = translated.unwrap();
+        let translated = translated(&["--set", "data.n_numbers=300"], folder.path());
+        // By now it writes French words, if not yet the right ones.
+        let segments = translated.iter().map(|one| Segment {
+            hypothesis: &one.written,
+            references: vec![&one.pair.target],
+        });
+        let chrf = Chrf::default().corpus(segments);
+        assert!(chrf > 20.0, "{chrf}");
+        let picture = std::fs::read_to_string(folder.path().join("attention.svg")).unwrap();
+        assert!(picture.contains("cross-attention"), "{picture}");
+    }
+
+    #[test]
+    fn pairs_of_ones_own_take_the_place_of_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = (0..100).map(|n| format!("source {n}\ttarget {n}\n"));
+        let path = folder.path().join("pairs.tsv");
+        std::fs::write(&path, lines.collect::<String>()).unwrap();
+        let given = ["--data", path.to_str().unwrap(), "--set", "train.steps=3"];
+        let translated = translated(&given, &folder.path().join("run"));
         assert!(!translated.is_empty());
-        assert!(translated.iter().all(|(pair, _)| !pair.source.is_empty()));
+        let is_own = |one: &Translated| one.pair.source.starts_with("source ");
+        assert!(translated.iter().all(is_own));
     }
 }

@@ -1,6 +1,6 @@
 //! No file tells of one machine: no absolute path of it, and no host of the package registry it happens to use.
 //!
-//! What is built and tested here must build anywhere, behind any mirror. `Cargo.lock` is Cargo's own and is left out.
+//! What is built and tested here must build anywhere, behind any mirror. A `Cargo.lock` is Cargo's own and is left out.
 
 use super::{Problem, Tree};
 
@@ -29,7 +29,7 @@ const HOSTS: [&str; 9] = [
 
 pub(super) fn problems(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (path, text) in tree.files().filter(|(path, _)| *path != "Cargo.lock") {
+    for (path, text) in tree.files().filter(|(path, _)| !is_lock_file(path)) {
         for (number, line) in text.lines().enumerate() {
             for folder in FOLDERS.iter().filter(|folder| holds_path(line, folder)) {
                 problems.push(Problem::at(
@@ -48,6 +48,10 @@ pub(super) fn problems(tree: &Tree) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn is_lock_file(path: &str) -> bool {
+    path.rsplit('/').next() == Some("Cargo.lock")
 }
 
 /// Whether the line has this folder at the start of a path, not inside a longer one such as `src/home/`.
@@ -114,7 +118,9 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_file_is_left_out() {
-        assert_eq!(found("Cargo.lock", HOSTS[0]), []);
+    fn lock_files_are_left_out() {
+        for path in ["Cargo.lock", "examples/alone/Cargo.lock"] {
+            assert_eq!(found(path, HOSTS[0]), [], "{path}");
+        }
     }
 }

@@ -65,10 +65,10 @@ impl Tree {
             .filter(move |(path, _)| path.starts_with(folder) && path.ends_with(".rs"))
     }
 
-    /// The manifests of the workspace's members, all but the root's own.
+    /// The manifests of the workspace's members: all but the root's own, and that of a program outside, which is a root too.
     pub(super) fn manifests(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files()
-            .filter(|(path, _)| path.ends_with("/Cargo.toml"))
+            .filter(|(path, text)| path.ends_with("/Cargo.toml") && !is_root(text))
     }
 
     #[cfg(test)]
@@ -80,6 +80,13 @@ impl Tree {
             files: files.collect(),
         }
     }
+}
+
+/// Whether a manifest begins a workspace of its own.
+fn is_root(manifest: &str) -> bool {
+    manifest
+        .lines()
+        .any(|line| line.trim_end() == "[workspace]")
 }
 
 #[cfg(test)]
@@ -115,6 +122,23 @@ mod tests {
         assert_eq!(paths, [".gitignore", "added.rs", "new.rs"]);
         assert_eq!(tree.text("new.rs"), Some("fn c() {}\n"));
         Ok(())
+    }
+
+    #[test]
+    fn a_program_with_a_workspace_of_its_own_is_no_member() {
+        let tree = Tree::of(&[
+            ("Cargo.toml", "[workspace]\n"),
+            (
+                "crates/data/Cargo.toml",
+                "[package]\nedition.workspace = true\n",
+            ),
+            (
+                "examples/alone/Cargo.toml",
+                "# Alone.\n[workspace]\n\n[package]\n",
+            ),
+        ]);
+        let members: Vec<&str> = tree.manifests().map(|(path, _)| path).collect();
+        assert_eq!(members, ["crates/data/Cargo.toml"]);
     }
 
     #[test]

@@ -4,15 +4,16 @@ use super::loaded::Loaded;
 use crate::Context;
 use crate::arguments::Attention;
 use crate::error::CliError;
-use crate::heat_map::{HeatMap, Shading};
 use crate::output::OutputFile;
 use crate::platform::{Inference, Platform};
-use crate::token_labels::token_labels;
 use burn::tensor::backend::Backend;
 use hearth_data::TokenId;
 use hearth_hub::Model;
-use hearth_infer::{AttentionChoice, AttentionMap, TokenSource, cross_attention, self_attention};
+use hearth_infer::{
+    AttentionChoice, AttentionMap, TokenSource, cross_attention, self_attention, token_labels,
+};
 use hearth_model::{AttentionSize, Autoregressive, CrossAttention, Gpt, SelfAttention};
+use hearth_train::{HeatMap, Shading};
 
 /// Tokens that a side of a picture has at most: more could not be read.
 const MAX_SIDE: usize = 200;
@@ -80,10 +81,7 @@ impl Picture {
             _ => return Err(without_attention(loaded)),
         };
         let Self { mut file, .. } = self;
-        let svg = map.svg().map_err(|error| {
-            let problem = std::io::Error::other(error.to_string());
-            CliError::file("draw", file.path())(problem)
-        })?;
+        let svg = map.svg().map_err(CliError::file("draw", file.path()))?;
         file.write(&svg)?;
         file.finish(context.console)
     }

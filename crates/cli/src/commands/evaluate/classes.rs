@@ -4,9 +4,9 @@ use super::Report;
 use crate::arguments::Judging;
 use crate::console::Console;
 use crate::error::CliError;
-use crate::heat_map::{HeatMap, Shading};
 use crate::output::OutputFile;
 use hearth_data::{ConfusionMatrix, Prediction, brier_score, expected_calibration_error};
+use hearth_train::HeatMap;
 use serde_json::{Value, json};
 
 /// What classes are judged by.
@@ -60,10 +60,8 @@ impl ClassMetrics {
         report.put("confusion", json!(matrix.counts()));
         report.line(total);
         if let Some(mut file) = self.confusion {
-            let svg = picture(names, matrix).svg().map_err(|error| {
-                let problem = std::io::Error::other(error.to_string());
-                CliError::file("draw", file.path())(problem)
-            })?;
+            let svg = HeatMap::confusion(names, matrix).svg();
+            let svg = svg.map_err(CliError::file("draw", file.path()))?;
             file.write(&svg)?;
             file.finish(console)?;
         }
@@ -96,29 +94,5 @@ impl Report {
             }));
         }
         self.put("classes", Value::Array(classes));
-    }
-}
-
-/// A row for each class, a column for each it is taken for.
-fn picture(names: &[String], matrix: &ConfusionMatrix) -> HeatMap {
-    let part = |row: &Vec<usize>| {
-        let sum = row.iter().sum::<usize>().max(1) as f32;
-        row.iter().map(move |n| *n as f32 / sum).collect::<Vec<_>>()
-    };
-    HeatMap {
-        title: format!("confusion of {} classes", names.len()),
-        notes: vec![
-            format!(
-                "accuracy {:.2} % of {}",
-                100.0 * matrix.accuracy(),
-                matrix.n()
-            ),
-            "each row: what things of that class are taken for, in parts of the row".to_owned(),
-        ],
-        rows: names.to_vec(),
-        columns: names.to_vec(),
-        weights: matrix.counts().iter().flat_map(part).collect(),
-        // A class that is seldom taken for another is what one looks for.
-        shading: Shading::SquareRoot,
     }
 }

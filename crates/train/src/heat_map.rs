@@ -1,24 +1,30 @@
 //! A matrix of weights as a picture: a square for each, the darker the more.
 
+use hearth_data::ConfusionMatrix;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::io;
 
 /// Rows of weights with a label for each row and each column.
 #[derive(Debug)]
-pub(crate) struct HeatMap {
-    pub(crate) title: String,
+pub struct HeatMap {
+    /// What is seen.
+    pub title: String,
     /// A line below the title for each.
-    pub(crate) notes: Vec<String>,
-    pub(crate) rows: Vec<String>,
-    pub(crate) columns: Vec<String>,
+    pub notes: Vec<String>,
+    /// The label of each row.
+    pub rows: Vec<String>,
+    /// The label of each column.
+    pub columns: Vec<String>,
     /// Row by row, none below 0.
-    pub(crate) weights: Vec<f32>,
-    pub(crate) shading: Shading,
+    pub weights: Vec<f32>,
+    /// How weights become colours.
+    pub shading: Shading,
 }
 
 /// How dark a weight is, beside the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shading {
+pub enum Shading {
     /// In proportion.
     Linear,
     /// By its square root: where some rows have few columns to share and others many, the latter are seen too.
@@ -68,7 +74,7 @@ const SCALE_WIDTH: i32 = 14;
 const SCALE_STEPS: i32 = 40;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 
 /// Where everything stands, in pixels.
 struct Layout {
@@ -83,19 +89,49 @@ struct Layout {
 }
 
 impl HeatMap {
-    /// The picture as SVG.
-    pub(crate) fn svg(&self) -> Result<String, DrawingAreaErrorKind<std::io::Error>> {
-        let layout = self.layout();
-        let mut svg = String::new();
-        {
-            let root = SVGBackend::with_string(&mut svg, layout.size).into_drawing_area();
-            root.fill(&WHITE)?;
-            self.draw_words(&root, &layout)?;
-            self.draw_cells(&root, &layout)?;
-            self.draw_scale(&root, &layout)?;
-            root.present()?;
+    /// Which classes are taken for which: a row for each class, a column for each it is taken for.
+    pub fn confusion(names: &[String], matrix: &ConfusionMatrix) -> Self {
+        let part = |row: &Vec<usize>| {
+            let sum = row.iter().sum::<usize>().max(1) as f32;
+            row.iter().map(move |n| *n as f32 / sum).collect::<Vec<_>>()
+        };
+        Self {
+            title: format!("confusion of {} classes", names.len()),
+            notes: vec![
+                format!(
+                    "accuracy {:.2} % of {}",
+                    100.0 * matrix.accuracy(),
+                    matrix.n()
+                ),
+                "each row: what things of that class are taken for, in parts of the row".to_owned(),
+            ],
+            rows: names.to_vec(),
+            columns: names.to_vec(),
+            weights: matrix.counts().iter().flat_map(part).collect(),
+            // A class that is seldom taken for another is what one looks for.
+            shading: Shading::SquareRoot,
         }
+    }
+
+    /// The picture as SVG.
+    ///
+    /// # Errors
+    /// If the drawing library fails.
+    pub fn svg(&self) -> io::Result<String> {
+        let mut svg = String::new();
+        let drawn = self.draw(&mut svg);
+        drawn.map_err(|error| io::Error::other(error.to_string()))?;
         Ok(svg)
+    }
+
+    fn draw(&self, svg: &mut String) -> Drawn {
+        let layout = self.layout();
+        let root = SVGBackend::with_string(svg, layout.size).into_drawing_area();
+        root.fill(&WHITE)?;
+        self.draw_words(&root, &layout)?;
+        self.draw_cells(&root, &layout)?;
+        self.draw_scale(&root, &layout)?;
+        root.present()
     }
 
     fn layout(&self) -> Layout {
@@ -300,6 +336,18 @@ mod tests {
         ] {
             assert!(svg.lines().any(|line| line == text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_class_is_a_row_in_parts_of_all_that_is_of_it() {
+        let mut matrix = ConfusionMatrix::new(2);
+        for (label, predicted) in [(0, 0), (0, 0), (0, 0), (0, 1), (1, 1)] {
+            matrix.add(label, predicted);
+        }
+        let map = HeatMap::confusion(&strings(&["cat", "dog"]), &matrix);
+        assert_eq!(map.weights, [0.75, 0.25, 0.0, 1.0]);
+        assert_eq!(map.notes[0], "accuracy 80.00 % of 5");
+        assert_eq!((&map.rows, &map.columns), (&map.columns, &map.rows));
     }
 
     #[test]

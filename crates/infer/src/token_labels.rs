@@ -10,7 +10,10 @@ const SENTENCE_PIECE_SPACE: char = '▁';
 
 /// A short readable label for each token: its text, a space shown as a dot, what cannot be seen escaped, part of a
 /// character as its bytes. Without a tokenizer, its id.
-pub(crate) fn token_labels(
+///
+/// # Errors
+/// The tokenizer cannot decode a token.
+pub fn token_labels(
     tokenizer: Option<&Tokenizer>,
     ids: &[TokenId],
 ) -> Result<Vec<String>, DataError> {
