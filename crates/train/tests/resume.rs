@@ -39,6 +39,8 @@ const GPT: &str = "
 
 /// An encoder-decoder on texts that change at random, by another rule; eight batches make an epoch.
 const PAIRS: &str = "
+    augment = { word_dropout = 0.2, bpe_dropout = 0.2 }
+    tokenizer = { vocab = 300 }
     [model]
     architecture = 'transformer'
     d_model = 16
@@ -49,11 +51,6 @@ const PAIRS: &str = "
     [data]
     embedded = 'number-words'
     n_numbers = 100
-    [augment]
-    word_dropout = 0.2
-    bpe_dropout = 0.2
-    [tokenizer]
-    vocab = 300
     [train]
     batch_size = 12
     optimizer = 'sgd'

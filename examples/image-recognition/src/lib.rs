@@ -39,7 +39,7 @@ pub struct Args {
     /// Images to learn from, in place of the digits that come with the program: two IDX files, or a folder of a folder a class
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// Changes one key of the recipe, such as model.image=[1,28,28]; may be given again
+    /// Changes one key of the recipe, such as `model.image=[1,28,28]`; may be given again
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Where the run is written

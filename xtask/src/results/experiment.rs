@@ -96,7 +96,7 @@ impl Experiments {
             let name = &one.name;
             let trains = one.recipe.is_some();
             ensure!(
-                trains == !one.seeds.is_empty() && trains == one.models.is_empty(),
+                trains != one.seeds.is_empty() && trains == one.models.is_empty(),
                 "{name} has either a recipe and seeds, or models"
             );
             let n_same = experiments.all.iter().filter(|other| other.name == *name);
