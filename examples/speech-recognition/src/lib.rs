@@ -22,7 +22,6 @@ n_layers = 2
 max_positions = 32
 max_source_positions = 64
 n_mels = 40
-dropout = 0.1
 
 [data]
 embedded = "tones"
