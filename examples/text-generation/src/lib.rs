@@ -26,7 +26,7 @@ embedded = "cicero"
 kind = "characters"
 
 [train]
-steps = 1000
+steps = 800
 batch_size = 16
 lr = 2e-3
 validate_every = 200
