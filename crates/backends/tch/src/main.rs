@@ -26,8 +26,8 @@ const KEEP_MEMORY: [(&str, &str); 2] = [
 ];
 
 /// How often a thread of GNU OpenMP's looks for work before it sleeps, if nothing is said: a fifteenth of its own choice. A core that
-/// looks for work is a core that another program does not get: on a busy machine a step took ten times longer with the usual choice
-/// than with this one, and on a quiet one within a twentieth as long.
+/// looks for work is a core that another program does not get: with two others at work, a step that takes 0.3 s by threads that sleep
+/// at once took 14 s by the usual choice. On a quiet machine sleeping at once doubles a step, and this choice adds a twentieth at most.
 const SLEEP_SOON: [(&str, &str); 1] = [("GOMP_SPINCOUNT", "20000")];
 
 /// Who says this has chosen.
