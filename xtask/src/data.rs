@@ -4,13 +4,16 @@
 
 mod english;
 mod spoken_digits;
+mod tatoeba;
 mod wav;
 mod yes_no;
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use flate2::read::MultiGzDecoder;
 
 use crate::workspace::Workspace;
 
@@ -21,10 +24,11 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<bool> {
     let from = shared.join("data");
     let to = workspace.root().join("runs/data");
     type Cut = fn(&Path, &Path) -> anyhow::Result<String>;
-    let sets: [(&str, Cut); 3] = [
+    let sets: [(&str, Cut); 4] = [
         ("fsdd", spoken_digits::cut),
         ("yesno", yes_no::cut),
         ("english", english::cut),
+        ("tatoeba", tatoeba::cut),
     ];
     let mut passed = true;
     for (name, cut) in sets {
@@ -44,4 +48,12 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<bool> {
 /// Writes a file of what belongs to one split.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The text of a file packed by gzip.
+fn unpacked(path: &Path) -> anyhow::Result<String> {
+    let packed = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut text = String::new();
+    MultiGzDecoder::new(packed.as_slice()).read_to_string(&mut text)?;
+    Ok(text)
 }

@@ -17,15 +17,20 @@ const CHOSEN: f64 = 0.15;
 const MASKED: f64 = 0.8;
 const RANDOM: f64 = 0.5;
 
+/// The tokens to be guessed are filled up to a multiple of this: to a backend that compiles a kernel a shape, few shapes.
+const BLOCK: usize = 32;
+
 /// Windows of text with masks, and what stands under them.
 #[derive(Debug, Clone)]
 pub struct MaskedBatch<B: Backend> {
     /// `[batch, seq]`
     pub inputs: Tensor<B, 2, Int>,
-    /// `[batch, seq]`: the text itself.
+    /// `[n_chosen]`: where in `inputs` a token is to be guessed, counted row by row.
+    pub chosen: Tensor<B, 1, Int>,
+    /// `[1, n_chosen]`: what stands there.
     pub targets: Tensor<B, 2, Int>,
-    /// `[batch, seq]`, true where nothing is to be guessed.
-    pub not_chosen: Tensor<B, 2, Bool>,
+    /// `[1, n_chosen]`, true where nothing is to be guessed: the end, which fills it up.
+    pub filling: Tensor<B, 2, Bool>,
     /// How many tokens are to be guessed.
     pub n_tokens: usize,
 }
@@ -141,37 +146,42 @@ impl MaskedWindows {
         let MaskTokens { first, last, .. } = self.tokens;
         let n_rows = (0..starts.len()).filter(|&row| share.has(row)).count();
         let shape = [n_rows, self.shape.seq];
-        let size = shape[0] * shape[1];
-        let (mut inputs, mut targets) = (Vec::with_capacity(size), Vec::with_capacity(size));
-        let mut not_chosen = Vec::with_capacity(size);
+        let mut inputs = Vec::with_capacity(shape[0] * shape[1]);
+        let (mut chosen, mut targets) = (Vec::new(), Vec::new());
         for (row, &start) in starts.iter().enumerate() {
             // Masks are drawn row by row: those of other shares' rows, too.
             let own = share.has(row);
-            for (id, seen, chosen) in std::iter::once((first, first, false))
-                .chain(
-                    self.ids[start..start + self.n_text()]
-                        .iter()
-                        .map(|&id| self.hide(id, rng)),
-                )
-                .chain(std::iter::once((last, last, false)))
-            {
-                if own {
-                    targets.push(i64::from(id));
-                    inputs.push(i64::from(seen));
-                    not_chosen.push(!chosen);
-                }
+            let text = &self.ids[start..start + self.n_text()];
+            let text: Vec<_> = text.iter().map(|&id| self.hide(id, rng)).collect();
+            if !own {
+                continue;
             }
+            inputs.push(i64::from(first));
+            for (&id, (seen, is_chosen)) in self.ids[start..].iter().zip(text) {
+                if is_chosen {
+                    chosen.push(inputs.len() as i64);
+                    targets.push(i64::from(id));
+                }
+                inputs.push(i64::from(seen));
+            }
+            inputs.push(i64::from(last));
         }
+        let n_tokens = chosen.len();
+        let n_filled = n_tokens.max(1).next_multiple_of(BLOCK);
+        chosen.resize(n_filled, 0);
+        targets.resize(n_filled, 0);
+        let filling: Vec<bool> = (0..n_filled).map(|i| i >= n_tokens).collect();
         MaskedBatch {
-            n_tokens: not_chosen.iter().filter(|&&hidden| !hidden).count(),
+            n_tokens,
             inputs: Tensor::from_data(TensorData::new(inputs, shape), device),
-            targets: Tensor::from_data(TensorData::new(targets, shape), device),
-            not_chosen: Tensor::from_data(TensorData::new(not_chosen, shape), device),
+            chosen: Tensor::from_data(TensorData::new(chosen, [n_filled]), device),
+            targets: Tensor::from_data(TensorData::new(targets, [1, n_filled]), device),
+            filling: Tensor::from_data(TensorData::new(filling, [1, n_filled]), device),
         }
     }
 
-    /// A token, what is seen of it, and whether it is to be guessed.
-    fn hide(&self, id: TokenId, rng: &mut ChaCha8Rng) -> (TokenId, TokenId, bool) {
+    /// What is seen of a token, and whether it is to be guessed.
+    fn hide(&self, id: TokenId, rng: &mut ChaCha8Rng) -> (TokenId, bool) {
         let MaskTokens {
             mask,
             first_random,
@@ -179,7 +189,7 @@ impl MaskedWindows {
             ..
         } = self.tokens;
         if id < first_random || !rng.random_bool(CHOSEN) {
-            return (id, id, false);
+            return (id, false);
         }
         let seen = if rng.random_bool(MASKED) {
             mask
@@ -188,7 +198,7 @@ impl MaskedWindows {
         } else {
             id
         };
-        (id, seen, true)
+        (seen, true)
     }
 }
 
@@ -222,22 +232,26 @@ mod tests {
         });
         let batch = windows.random::<Flex>(5, 7, Share::WHOLE, &Default::default());
         let batch = batch.expect("rows");
-        let (inputs, targets) = (ids(&batch.inputs), ids(&batch.targets));
-        let not_chosen: Vec<bool> = batch.not_chosen.to_data().iter().collect();
-        let (mut chosen, mut masked, mut same) = (0, 0, 0);
-        for (i, (&seen, &id)) in inputs.iter().zip(&targets).enumerate() {
-            let is_edge = i % 102 == 0 || i % 102 == 101;
-            assert_eq!(is_edge, id < 4, "{i}");
-            if not_chosen[i] {
-                assert_eq!(seen, id);
-                continue;
-            }
-            assert!(!is_edge && seen >= 3);
-            chosen += 1;
+        let inputs = ids(&batch.inputs);
+        let is_edge = |i: usize| i % 102 == 0 || i % 102 == 101;
+        for (i, &seen) in inputs.iter().enumerate() {
+            assert_eq!(is_edge(i), seen < 3, "{i}");
+        }
+        let (places, targets) = (batch.chosen.to_data(), ids(&batch.targets));
+        let (mut masked, mut same) = (0, 0);
+        for (place, &id) in places.iter::<i64>().zip(&targets).take(batch.n_tokens) {
+            let seen = inputs[place as usize];
+            assert!(seen >= 3 && id >= 4);
             masked += usize::from(seen == 3);
             same += usize::from(seen == id);
         }
-        assert_eq!(chosen, batch.n_tokens);
+        let chosen = batch.n_tokens;
+        let filling: Vec<bool> = batch.filling.to_data().iter().collect();
+        assert!(filling.len() % 32 == 0 && filling.len() < chosen + 32);
+        assert_eq!(filling.iter().filter(|&&fills| !fills).count(), chosen);
+        // What is not chosen is seen as it is: the text counts up from one id to the next.
+        let unmasked = inputs.windows(2).filter(|two| two[1] == two[0] + 1).count();
+        assert!(unmasked > 10_000, "{unmasked}");
         // Of 20,000: within four standard deviations.
         let near = |found: usize, of: usize, rate: f64| {
             let (found, expected) = (found as f64, of as f64 * rate);

@@ -1,7 +1,7 @@
 //! Text to token ids and back.
 //!
 //! The work is done by Hugging Face's `tokenizers`, so that a `tokenizer.json` goes both ways between hearth and the
-//! rest of the field. What this adds: two trainers ([`characters`], [`bpe`]), speed on long texts where that changes
+//! rest of the field. What this adds: three trainers ([`characters`], [`bpe`], [`whole_words`]), speed on long texts where that changes
 //! no id ([`Route`]), and the suspicion that a file from a user deserves ([`untrusted`]).
 
 mod bpe;
@@ -11,6 +11,7 @@ mod file;
 mod merges;
 mod untrusted;
 mod vocabulary;
+mod whole_words;
 mod words;
 
 use std::collections::HashMap;

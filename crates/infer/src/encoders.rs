@@ -8,17 +8,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Tensor, TensorData, backend::Backend};
 use hearth_batch::pad_right;
 use hearth_data::TokenId;
-use hearth_model::{Bert, Vit, mean_pool};
-
-/// What one vector is made of a text's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Pooling {
-    /// Their mean. Reimers and Gurevych 2019 <https://arxiv.org/abs/1908.10084>.
-    #[default]
-    Mean,
-    /// The first, through the model's pooler if it has one.
-    First,
-}
+use hearth_model::{Bert, Pooling, Vit};
 
 /// One token that might stand under a mask.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,10 +46,7 @@ pub fn embed<B: Backend>(
         return Ok(Vec::new());
     }
     let (hidden, padding_mask) = read(model, texts, pad, device)?;
-    let vectors = match pooling {
-        Pooling::Mean => mean_pool(hidden, padding_mask),
-        Pooling::First => model.pool(hidden),
-    };
+    let vectors = model.pool(pooling, hidden, padding_mask);
     rows(vectors, |row| texts[row].len())
 }
 
@@ -79,8 +66,8 @@ pub fn classify<B: Backend>(
     if texts.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let (hidden, _) = read(model, texts, pad, device)?;
-    let Some(logits) = model.class_logits(hidden) else {
+    let (hidden, padding_mask) = read(model, texts, pad, device)?;
+    let Some(logits) = model.class_logits(hidden, padding_mask) else {
         return Ok(None);
     };
     rows(softmax(logits, 1), |row| texts[row].len()).map(Some)
@@ -284,7 +271,7 @@ mod tests {
     fn a_batch_gives_what_its_texts_alone_give() {
         let (model, device) = (model(), Default::default());
         let all = TEXTS.map(<[TokenId]>::to_vec);
-        for pooling in [Pooling::Mean, Pooling::First] {
+        for pooling in [Pooling::Mean, Pooling::First, Pooling::Max] {
             let vectors = |texts: &[Vec<TokenId>]| embed(&model, texts, 0, pooling, &device);
             let together = vectors(&all).expect("vectors");
             let classes = |texts: &[Vec<TokenId>]| classify(&model, texts, 0, &device);

@@ -9,8 +9,10 @@ use crate::embedding::{EmbeddingConfig, Head, TokenEmbedding};
 use crate::initialisation::{WeightInitialisers, linear, materialise};
 use crate::mask::Mask;
 use crate::norm::Norm;
+use crate::pooling::Pooling;
 use crate::projection::{project, project_rows};
 use crate::stack::Stack;
+use crate::token_convolution::TokenConvolution;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::module::embedding;
@@ -49,7 +51,11 @@ impl BertConfig {
                 .init([self.n_segments, d_model], device),
             embedding_norm: self.encoder.new_norm(device),
             dropout: DropoutConfig::new(self.embedding.dropout).init(),
+            convolution: self
+                .convolution
+                .map(|width| TokenConvolution::new(width, d_model, &initialisers, device)),
             encoder: self.encoder.init(self.initialisation, device),
+            pooling: self.pooling,
             pooler: self.pooler.then(square),
             masked: self
                 .masked
@@ -71,7 +77,10 @@ pub struct Bert<B: Backend> {
     segments: Param<Tensor<B, 2>>,
     embedding_norm: Norm<B>,
     dropout: Dropout,
+    convolution: Option<TokenConvolution<B>>,
     encoder: Stack<B>,
+    #[module(skip)]
+    pooling: Pooling,
     pooler: Option<Linear<B>>,
     masked: Option<MaskedHead<B>>,
     classes: Option<ClassHead<B>>,
@@ -131,20 +140,34 @@ impl<B: Backend> Bert<B> {
         };
         let sum = self.embedding.forward(tokens, 0, &[0]) + segments;
         let stem = self.dropout.forward(self.embedding_norm.forward(sum));
+        let stem = match &self.convolution {
+            Some(convolution) => convolution.forward(stem, padding_mask.clone()),
+            None => stem,
+        };
         let mask = Mask::padding(padding_mask);
         self.encoder.forward(stem, &mask, None)
     }
 
-    /// The vector that stands for the whole text: the first, through the pooler if there is one.
+    /// How the vector is made that classes are named by.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// A vector that stands for the whole text; the first goes through the pooler if there is one.
     ///
     /// - `hidden`: `[batch, seq, d_model]`, as [`encode`](Self::encode) makes it
+    /// - `padding_mask`: `[batch, seq]`
     /// - returns `[batch, d_model]`
-    pub fn pool(&self, hidden: Tensor<B, 3>) -> Tensor<B, 2> {
-        let [batch, _, d_model] = hidden.dims();
-        let first = hidden.slice(s![.., ..1, ..]).reshape([batch, d_model]);
+    pub fn pool(
+        &self,
+        pooling: Pooling,
+        hidden: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> Tensor<B, 2> {
+        let vector = pooling.pool(hidden, padding_mask);
         match &self.pooler {
-            Some(pooler) => project_rows(pooler, first).tanh(),
-            None => first,
+            Some(pooler) if pooling == Pooling::First => project_rows(pooler, vector).tanh(),
+            _ => vector,
         }
     }
 
@@ -160,10 +183,15 @@ impl<B: Backend> Bert<B> {
     /// What the text might be; none without a head for it.
     ///
     /// - `hidden`: `[batch, seq, d_model]`
+    /// - `padding_mask`: `[batch, seq]`
     /// - returns `[batch, n_classes]`
-    pub fn class_logits(&self, hidden: Tensor<B, 3>) -> Option<Tensor<B, 2>> {
+    pub fn class_logits(
+        &self,
+        hidden: Tensor<B, 3>,
+        padding_mask: Option<Tensor<B, 2, Bool>>,
+    ) -> Option<Tensor<B, 2>> {
         let head = self.classes.as_ref()?;
-        Some(head.forward(self.pool(hidden)))
+        Some(head.forward(self.pool(self.pooling, hidden, padding_mask)))
     }
 }
 
@@ -172,8 +200,8 @@ impl<B: Backend> Classifier<B> for Bert<B> {
     type Input = (Tensor<B, 2, Int>, Option<Tensor<B, 2, Bool>>);
 
     fn rate_classes(&self, (tokens, padding_mask): Self::Input) -> Tensor<B, 2> {
-        let hidden = self.encode(tokens, None, padding_mask);
-        let logits = self.class_logits(hidden);
+        let hidden = self.encode(tokens, None, padding_mask.clone());
+        let logits = self.class_logits(hidden, padding_mask);
         logits.expect("a model that is asked for classes has a head for them")
     }
 }
@@ -210,30 +238,10 @@ impl<B: Backend> MaskedHead<B> {
     }
 }
 
-/// The mean of the vectors that are no padding: an embedding of the text. Reimers and Gurevych 2019
-/// <https://arxiv.org/abs/1908.10084>, §3. A row of nothing but padding gives zeros.
-///
-/// - `hidden`: `[batch, seq, d_model]`
-/// - `padding_mask`: `[batch, seq]`
-/// - returns `[batch, d_model]`
-pub fn mean_pool<B: Backend>(
-    hidden: Tensor<B, 3>,
-    padding_mask: Option<Tensor<B, 2, Bool>>,
-) -> Tensor<B, 2> {
-    let [batch, seq, d_model] = hidden.dims();
-    let Some(padding_mask) = padding_mask else {
-        return hidden.mean_dim(1).reshape([batch, d_model]);
-    };
-    let visible = padding_mask.bool_not().float();
-    let counts = visible.clone().sum_dim(1).clamp_min(1.0);
-    let weights = (visible / counts).reshape([batch, 1, seq]);
-    weights.matmul(hidden).reshape([batch, d_model])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TestBackend;
+    use crate::{ConfigError, PositionEncoding, TestBackend};
     use burn::tensor::{TensorData, Tolerance};
 
     fn model() -> Bert<TestBackend> {
@@ -257,18 +265,42 @@ mod tests {
 
     #[test]
     fn padding_changes_nothing() {
-        let model = model();
-        let short = model.encode(tokens(&[1, 5, 3]), None, None);
-        let hidden = [[false, false, false, true, true]];
-        let mask = || Some(Tensor::<_, 2, Bool>::from_data(hidden, &Default::default()));
-        let long = model.encode(tokens(&[1, 5, 3, 9, 9]), None, mask());
-        let logits = |hidden| model.class_logits(hidden).expect("a head");
-        assert_near(logits(long.clone()), logits(short.clone()));
-        assert_near(
-            mean_pool(long.clone(), mask()),
-            mean_pool(short.clone(), None),
-        );
-        assert_near(long.slice(s![.., ..3, ..]), short);
+        let plain = BertConfig::tiny(11).classifier(3);
+        let convolved = BertConfig {
+            convolution: Some(3),
+            ..plain.clone()
+        };
+        let hides = [[false, false, false, true, true]];
+        let mask = || Some(Tensor::<_, 2, Bool>::from_data(hides, &Default::default()));
+        for config in [plain, convolved] {
+            for pooling in [Pooling::First, Pooling::Mean, Pooling::Max] {
+                let config = config.clone().pooled(pooling);
+                let model = config.init::<TestBackend>(&Default::default());
+                let rate = |ids: &[i64], mask| model.rate_classes((tokens(ids), mask));
+                let short = rate(&[1, 5, 3], None);
+                assert_near(rate(&[1, 5, 3, 9, 9], mask()), short);
+                let hidden = model.encode(tokens(&[1, 5, 3, 9, 9]), None, mask());
+                let short = model.encode(tokens(&[1, 5, 3]), None, None);
+                assert_near(hidden.slice(s![.., ..3, ..]), short);
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_stand_together_are_seen_without_any_layer() {
+        let mut config = BertConfig::tiny(11).classifier(3).pooled(Pooling::Max);
+        config.encoder.n_layers = 0;
+        assert!(matches!(config.validate(), Err(ConfigError::Zero { .. })));
+        config.convolution = Some(2);
+        assert!(matches!(config.validate(), Err(ConfigError::EvenKernel { kernel: 2 })));
+        config.convolution = Some(3);
+        config.embedding.positions = PositionEncoding::None;
+        let model = config.init::<TestBackend>(&Default::default());
+        let rate = |ids: &[i64]| {
+            let logits = model.rate_classes((tokens(ids), None)).into_data();
+            logits.to_vec::<f32>().expect("floats")
+        };
+        assert_ne!(rate(&[1, 5, 3, 7]), rate(&[1, 3, 5, 7]));
     }
 
     #[test]
@@ -288,13 +320,5 @@ mod tests {
         assert_ne!(plain, guess(&[4, 2, 3], None));
         assert_ne!(plain, guess(&[1, 2, 4], None));
         assert_ne!(plain, guess(&[1, 2, 3], Some(tokens(&[0, 0, 1]))));
-    }
-
-    #[test]
-    fn a_row_of_padding_has_a_mean() {
-        let hidden = Tensor::<TestBackend, 3>::ones([1, 2, 3], &Default::default());
-        let mask = Tensor::from_data([[true, true]], &Default::default());
-        let mean = mean_pool(hidden, Some(mask)).into_data();
-        assert_eq!(mean.to_vec::<f32>().expect("floats"), [0.0; 3]);
     }
 }

@@ -6,8 +6,10 @@ use crate::embedding::EmbeddingConfig;
 use crate::error::{ConfigError, at_least_one, cross_attention};
 use crate::gpt::same_width;
 use crate::initialisation::Initialisation;
+use crate::pooling::Pooling;
 use crate::positions::PositionEncoding;
 use crate::stack_config::{StackConfig, StackSize};
+use crate::token_convolution::check_width;
 use serde::{Deserialize, Serialize};
 
 /// What a [`Bert`](crate::Bert) is made from.
@@ -18,8 +20,15 @@ pub struct BertConfig {
     pub embedding: EmbeddingConfig,
     /// Kinds of segments: 2 where texts come in pairs.
     pub n_segments: usize,
+    /// How many tokens a convolution before the layers sees at once; there is none if not given. With one, the encoder may have
+    /// no layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convolution: Option<usize>,
     /// The layers; their norm is that of the stem, too.
     pub encoder: StackConfig,
+    /// How the vector is made that stands for the text.
+    #[serde(default)]
+    pub pooling: Pooling,
     /// Whether the first vector goes through one more layer before it stands for the text.
     pub pooler: bool,
     /// What guesses masked tokens.
@@ -54,11 +63,13 @@ impl BertConfig {
                 dropout: 0.0,
             },
             n_segments: 2,
+            convolution: None,
             encoder: StackConfig {
                 activation: Activation::Gelu,
                 norm_epsilon: 1e-12,
                 ..StackConfig::post_norm(size)
             },
+            pooling: Pooling::First,
             pooler: true,
             masked: None,
             classes: None,
@@ -84,6 +95,15 @@ impl BertConfig {
         }
     }
 
+    /// With another vector that stands for the text. Only the first one goes through a pooler.
+    pub fn pooled(self, pooling: Pooling) -> Self {
+        Self {
+            pooling,
+            pooler: self.pooler && pooling == Pooling::First,
+            ..self
+        }
+    }
+
     /// Two layers, 16 wide, 32 positions: for tests and first steps.
     pub fn tiny(vocab: usize) -> Self {
         let size = StackSize {
@@ -97,7 +117,13 @@ impl BertConfig {
     /// Whether a model can be made from these numbers.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.embedding.validate()?;
-        self.encoder.validate()?;
+        match self.convolution {
+            Some(width) => {
+                check_width(width)?;
+                self.encoder.validate_layer()?;
+            }
+            None => self.encoder.validate()?,
+        }
         at_least_one("n_segments", self.n_segments)?;
         if let Some(classes) = &self.classes {
             classes.validate()?;

@@ -66,8 +66,8 @@ pub enum ConfigError {
         /// The width of the model.
         d_model: usize,
     },
-    /// The middle of a kernel stands on a frame.
-    #[error("a kernel of {kernel} frames has no middle, expected an odd width")]
+    /// The middle of a kernel stands on a frame, or on a token.
+    #[error("a kernel of {kernel} has no middle, expected an odd width")]
     EvenKernel {
         /// Its width.
         kernel: usize,

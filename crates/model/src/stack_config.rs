@@ -247,9 +247,14 @@ impl StackConfig {
 
     /// Whether a stack can be made from these numbers.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        at_least_one("n_layers", self.n_layers)?;
+        self.validate_layer()
+    }
+
+    /// Whether a layer can be made from these numbers.
+    pub(crate) fn validate_layer(&self) -> Result<(), ConfigError> {
         at_least_one("d_model", self.d_model)?;
         at_least_one("n_heads", self.n_heads)?;
-        at_least_one("n_layers", self.n_layers)?;
         at_least_one("d_ff", self.d_ff)?;
         rate("dropout", self.dropout)?;
         rate("attention_dropout", self.attention_dropout)?;

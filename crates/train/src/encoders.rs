@@ -278,6 +278,7 @@ fn tokenizer<'a>(
 ) -> Result<Tokenizer, TrainError> {
     match recipe.tokenizer.kind {
         TokenizerKind::File => Ok(Tokenizer::read(tokenizer_path(recipe))?),
+        TokenizerKind::Words => Ok(Tokenizer::train_words(texts, recipe.tokenizer.vocab)?),
         _ => train_bpe(texts, recipe, SpecialScheme::Encoder),
     }
 }

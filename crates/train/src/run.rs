@@ -248,7 +248,8 @@ fn language_modelling<B: AutodiffBackend, W: Work<B>>(
         TokenizerKind::Characters => {
             Tokenizer::train_characters(&format!("{training}{validation}"))?
         }
-        TokenizerKind::Bpe => train_bpe(
+        // The check of the recipe lets no `words` through to here.
+        TokenizerKind::Bpe | TokenizerKind::Words => train_bpe(
             std::iter::once(training.as_str()),
             recipe,
             SpecialScheme::Text,

@@ -87,7 +87,7 @@ fn time_at<B: AutodiffBackend>(
 ) -> Result<Timing, TrainError> {
     let vocab = match recipe.tokenizer.kind {
         TokenizerKind::Characters => CHARACTERS,
-        TokenizerKind::Bpe | TokenizerKind::File => recipe.tokenizer.vocab,
+        TokenizerKind::Bpe | TokenizerKind::Words | TokenizerKind::File => recipe.tokenizer.vocab,
     };
     let image = hearth_model::ImageSize {
         n_channels: 1,

@@ -2,24 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
-use flate2::read::MultiGzDecoder;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
 
 pub(super) fn cut(from: &Path, to: &Path) -> anyhow::Result<String> {
     let mut sentences: BTreeSet<String> = BTreeSet::new();
-    let tatoeba = unpacked(&from.join("tatoeba_fra_eng/eng-fra.tsv.gz"))?;
+    let tatoeba = super::unpacked(&from.join("tatoeba_fra_eng/eng-fra.tsv.gz"))?;
     sentences.extend(
         tatoeba
             .lines()
             .filter_map(|line| Some(line.split_once('\t')?.0.to_owned())),
     );
-    let captions = unpacked(&from.join("multi30k/train.en.gz"))?;
+    let captions = super::unpacked(&from.join("multi30k/train.en.gz"))?;
     sentences.extend(captions.lines().map(str::to_owned));
     let questions = from.join("trec/train_5500.label");
     let questions = fs::read_to_string(&questions)
@@ -40,11 +38,4 @@ pub(super) fn cut(from: &Path, to: &Path) -> anyhow::Result<String> {
     sentences.shuffle(&mut ChaCha8Rng::seed_from_u64(1));
     super::write(&to.join("sentences.txt"), &(sentences.join("\n") + "\n"))?;
     Ok(format!("{} sentences", sentences.len()))
-}
-
-fn unpacked(path: &Path) -> anyhow::Result<String> {
-    let packed = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut text = String::new();
-    MultiGzDecoder::new(packed.as_slice()).read_to_string(&mut text)?;
-    Ok(text)
 }

@@ -80,4 +80,6 @@ pub(crate) enum PoolingKind {
     Mean,
     /// The first token's vector, through the model's pooler if it has one
     First,
+    /// The largest number in each place of its tokens' vectors
+    Max,
 }

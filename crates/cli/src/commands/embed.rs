@@ -6,7 +6,8 @@ use crate::Context;
 use crate::arguments::{Embed, PoolingKind};
 use crate::error::CliError;
 use crate::platform::Platform;
-use hearth_infer::{Pooling, embed};
+use hearth_infer::embed;
+use hearth_model::Pooling;
 use serde_json::json;
 
 pub(crate) fn run<P: Platform>(options: &Embed, context: &Context<P>) -> Result<(), CliError> {
@@ -15,6 +16,7 @@ pub(crate) fn run<P: Platform>(options: &Embed, context: &Context<P>) -> Result<
     let pooling = match options.pooling {
         PoolingKind::Mean => Pooling::Mean,
         PoolingKind::First => Pooling::First,
+        PoolingKind::Max => Pooling::Max,
     };
     reader.each_line(
         &options.lines,

@@ -101,9 +101,11 @@ pub(super) fn forward<B: Backend>(
         }
         Model::Bert(bert) => {
             let (tokens, segments, padding_mask) = inputs.text(bert, device)?;
-            let hidden = bert.encode(tokens, segments, padding_mask);
+            let hidden = bert.encode(tokens, segments, padding_mask.clone());
             let tokens = bert.token_logits(hidden.clone()).map(Tensor::into_data);
-            let classes = bert.class_logits(hidden.clone()).map(Tensor::into_data);
+            let classes = bert
+                .class_logits(hidden.clone(), padding_mask)
+                .map(Tensor::into_data);
             let logits = tokens.or(classes).map(|logits| ("logits", logits));
             let hidden = ("last_hidden_state", hidden.into_data());
             Ok(logits.into_iter().chain([hidden]).collect())

@@ -37,11 +37,22 @@ pub enum SpecialScheme {
 }
 
 impl SpecialScheme {
-    fn tokens(self) -> &'static [&'static str] {
-        match self {
+    pub(super) fn tokens(self) -> Vec<AddedToken> {
+        let tokens: &[&str] = match self {
             Self::Text => &["<|endoftext|>"],
             Self::Pair => &["<pad>", "<s>", "</s>"],
             Self::Encoder => &["[PAD]", "[CLS]", "[SEP]", "[MASK]"],
+        };
+        let special = |&token: &&str| AddedToken::from(token, true);
+        tokens.iter().map(special).collect()
+    }
+
+    /// What puts them around a text.
+    pub(super) fn around(self) -> tokenizers::Result<Option<TemplateProcessing>> {
+        match self {
+            Self::Text => Ok(None),
+            Self::Pair => end_in("</s>", 2).map(Some),
+            Self::Encoder => between(("[CLS]", 1), ("[SEP]", 2)).map(Some),
         }
     }
 }
@@ -80,12 +91,7 @@ impl Tokenizer {
             .vocab_size(options.vocab)
             .min_frequency(options.min_frequency)
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-            .special_tokens(
-                special
-                    .iter()
-                    .map(|&token| AddedToken::from(token, true))
-                    .collect(),
-            )
+            .special_tokens(special)
             .show_progress(false)
             .build();
         let error = |source| DataError::Tokenize {
@@ -97,14 +103,8 @@ impl Tokenizer {
         inner
             .train(&mut TrainerWrapper::BpeTrainer(trainer), pieces)
             .map_err(error)?;
-        let around = match options.special {
-            SpecialScheme::Text => None,
-            SpecialScheme::Pair => Some(end_in("</s>", 2)),
-            SpecialScheme::Encoder => Some(between(("[CLS]", 1), ("[SEP]", 2))),
-        };
-        if let Some(around) = around.transpose().map_err(error)? {
-            inner.with_post_processor(Some(around));
-        }
+        let around = options.special.around().map_err(error)?;
+        inner.with_post_processor(around);
         Ok(Self::new(inner))
     }
 }

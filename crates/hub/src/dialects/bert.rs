@@ -3,7 +3,7 @@
 use hearth_data::TokenId;
 use hearth_model::{
     BertConfig, ClassHeadConfig, EmbeddingConfig, Initialisation, MaskedHeadConfig, NormPlacement,
-    PositionEncoding, StackConfig, StackSize,
+    Pooling, PositionEncoding, StackConfig, StackSize,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -156,6 +156,7 @@ pub(super) fn read(file: &ConfigFile) -> Read {
             dropout,
         },
         n_segments: fields.type_vocab_size,
+        convolution: None,
         encoder: StackConfig {
             d_model: fields.hidden_size,
             n_heads: fields.num_attention_heads,
@@ -171,6 +172,7 @@ pub(super) fn read(file: &ConfigFile) -> Read {
                 n_layers: 1,
             })
         },
+        pooling: Pooling::First,
         pooler: shape != MASKED,
         masked: (shape == MASKED).then_some(MaskedHeadConfig {
             tied: fields.tie_word_embeddings,
@@ -219,6 +221,8 @@ pub(super) fn express(
             return Err(exporter.refuse("the head", found, "one of them".into()));
         }
     };
+    exporter.require("convolution", &config.convolution, &None)?;
+    exporter.require("pooling", &config.pooling, &Pooling::First)?;
     exporter.require("pooler", &config.pooler, &(shape != MASKED))?;
     let mut json = json!({
         "model_type": exporter.dialect.name(),

@@ -72,12 +72,13 @@ fn bert<B: Backend>(name: &str) -> f32 {
         panic!("{name} is an encoder over tokens");
     };
     let reference = Reference::of(name);
+    let mask = reference.padding_mask("attention_mask");
     let hidden = model.encode(
         reference.ids("input_ids"),
         Some(reference.ids("token_type_ids")),
-        Some(reference.padding_mask("attention_mask")),
+        Some(mask.clone()),
     );
-    let classes = model.class_logits(hidden.clone());
+    let classes = model.class_logits(hidden.clone(), Some(mask));
     match (classes, model.token_logits(hidden.clone())) {
         (Some(logits), None) => max_difference(logits, reference.floats("logits")),
         (None, Some(logits)) => {

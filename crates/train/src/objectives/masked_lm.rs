@@ -24,14 +24,19 @@ pub struct MaskedModelling<B: AutodiffBackend> {
     pub device: B::Device,
 }
 
-/// The loss of a batch.
+/// The loss of a batch. The head, most of a small model's work, is asked for the chosen tokens alone.
 fn loss<B: Backend>(model: &Bert<B>, batch: MaskedBatch<B>, smoothing: f64) -> TokenLoss<B> {
     let hidden = model.encode(batch.inputs, None, None);
-    let logits: Option<Tensor<B, 3>> = model.token_logits(hidden);
+    let [n_rows, seq, d_model] = hidden.dims();
+    let chosen = hidden
+        .reshape([n_rows * seq, d_model])
+        .select(0, batch.chosen)
+        .unsqueeze();
+    let logits: Option<Tensor<B, 3>> = model.token_logits(chosen);
     TokenLoss::new(
         logits.expect("a model that is trained on masks has a head for them"),
         batch.targets,
-        Some(batch.not_chosen),
+        Some(batch.filling),
         batch.n_tokens,
         smoothing,
     )
@@ -68,6 +73,7 @@ impl<B: AutodiffBackend> Objective<B> for MaskedModelling<B> {
     fn tensors(&self, batch: Self::Batch) -> Vec<(String, TensorData)> {
         vec![
             ("inputs".to_owned(), batch.inputs.into_data()),
+            ("chosen".to_owned(), batch.chosen.into_data()),
             ("targets".to_owned(), batch.targets.into_data()),
         ]
     }

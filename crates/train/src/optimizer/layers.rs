@@ -5,7 +5,8 @@ use burn::tensor::backend::AutodiffBackend;
 use hearth_hub::{Parameter, parameters};
 
 /// Modules that make the vectors that the first layer reads.
-const STEMS: [&str; 6] = [
+const STEMS: [&str; 7] = [
+    "convolution",
     "embedding",
     "embedding_norm",
     "segments",
@@ -75,8 +76,12 @@ mod tests {
             n_heads: 2,
             n_layers: 2,
         };
+        let bert = BertConfig {
+            convolution: Some(3),
+            ..BertConfig::bert(10, 8, size)
+        };
         let configs = [
-            ModelConfig::Bert(BertConfig::bert(10, 8, size).classifier(2)),
+            ModelConfig::Bert(bert.classifier(2)),
             ModelConfig::Vit(VitConfig::tiny(2)),
             ModelConfig::Gpt(GptConfig::gpt2(10, 8, size)),
             ModelConfig::Transformer(TransformerConfig::vaswani(10, 8, size)),

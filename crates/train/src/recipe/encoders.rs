@@ -43,10 +43,19 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
         !is_vit || length == 0,
         expected,
     )?;
-    let reads = matches!(
-        model.architecture,
-        Architecture::Bert | Architecture::BertClassifier | Architecture::Vit
-    );
+    let names_classes = model.architecture == Architecture::BertClassifier;
+    let reads_texts = names_classes || model.architecture == Architecture::Bert;
+    let found = model.convolution.unwrap_or(1);
+    let fits = reads_texts || model.convolution.is_none();
+    let only = "none: only bert and bert-classifier have it";
+    in_range("model.convolution", found, fits, only)?;
+    let expected = "an odd number: as many tokens on the left as on the right";
+    in_range("model.convolution", found, found % 2 == 1, expected)?;
+    let found = format!("{:?}", model.pooling);
+    let fits = names_classes || model.pooling.is_none();
+    let only = "none: only bert-classifier has it";
+    in_range("model.pooling", found, fits, only)?;
+    let reads = reads_texts || is_vit;
     let by_tokens = train.batch_tokens.is_some();
     let expected = "batch_size for a model that reads";
     in_range(
@@ -103,6 +112,24 @@ mod tests {
                 "cicero",
                 &[length, "tokenizer.kind=characters"],
                 "encoder",
+            ),
+            (
+                "bert",
+                "cicero",
+                &[length, "model.pooling=mean"],
+                "only bert-classifier has it",
+            ),
+            (
+                "bert-classifier",
+                "languages",
+                &[length, "model.convolution=2"],
+                "an odd number",
+            ),
+            (
+                "vit",
+                "digits",
+                &["model.patch=2", "model.convolution=3"],
+                "only bert and bert-classifier have it",
             ),
             ("vit", "digits", &[], "the side of a patch"),
             ("vit", "digits", &["model.patch=0"], "at least 1"),

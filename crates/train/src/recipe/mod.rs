@@ -128,6 +128,8 @@ pub enum TokenizerKind {
     Characters,
     /// Byte-pair encoding over bytes, trained on the training text.
     Bpe,
+    /// Every word of the training texts is a token, in lower case: for texts that are read and never written.
+    Words,
     /// A `tokenizer.json`.
     File,
 }
@@ -138,7 +140,7 @@ pub enum TokenizerKind {
 pub struct TokenizerRecipe {
     /// Its kind.
     pub kind: TokenizerKind,
-    /// For `bpe`: how many tokens at most.
+    /// For `bpe` and `words`: how many tokens at most.
     pub vocab: usize,
     /// For `file`: where it is.
     #[serde(skip_serializing_if = "Option::is_none")]

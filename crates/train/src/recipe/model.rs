@@ -5,8 +5,8 @@ use super::initialisation::InitialisationKind;
 use hearth_hub::ModelConfig;
 use hearth_model::{
     Activation, BertConfig, Biases, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig,
-    ImageSize, Initialisation, MaskedHeadConfig, NormKind, NormPlacement, PositionEncoding,
-    RnnAttentionKind, RnnKind, RnnLmConfig, RnnSeq2SeqConfig, RnnSize, SpeechToTextConfig,
+    ImageSize, Initialisation, MaskedHeadConfig, NormKind, NormPlacement, Pooling,
+    PositionEncoding, RnnAttentionKind, RnnKind, RnnLmConfig, RnnSeq2SeqConfig, RnnSize, SpeechToTextConfig,
     StackConfig, StackSize, TransformerConfig, VitConfig,
 };
 use serde::{Deserialize, Serialize};
@@ -110,6 +110,13 @@ pub struct ModelRecipe {
     /// PositionKind: learned for gpt, rotary for llama, sinusoidal for transformer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub positions: Option<PositionKind>,
+    /// For bert and bert-classifier: how many tokens a convolution before the layers sees at once; there is none if not given. With
+    /// one, there may be no layers: `n_layers = 0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convolution: Option<usize>,
+    /// For bert-classifier: the vector that stands for the text; first if not given, and the pooler of `from` goes with it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
     /// For rnn-seq2seq: the cells; gru if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cell: Option<RnnKind>,
@@ -224,7 +231,8 @@ impl ModelRecipe {
                 ModelConfig::Bert(bert)
             }
             Architecture::BertClassifier => {
-                ModelConfig::Bert(self.bert(vocab, size).classifier(data.n_classes))
+                let bert = self.bert(vocab, size).pooled(self.pooling.unwrap_or_default());
+                ModelConfig::Bert(bert.classifier(data.n_classes))
             }
             Architecture::Vit => {
                 let patch = self.patch.unwrap_or(1);
@@ -251,6 +259,7 @@ impl ModelRecipe {
         let default = BertConfig::bert(vocab, self.max_positions, size);
         BertConfig {
             embedding: self.embedding(default.embedding),
+            convolution: self.convolution,
             encoder: self.stack(default.encoder),
             ..default
         }

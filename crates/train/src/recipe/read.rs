@@ -1,6 +1,6 @@
 //! Reading a recipe: the file, then what `--set` and `--data` change, then the checks.
 
-use super::{DataShape, OptimizerKind, Recipe, RecipeError, TokenizerKind};
+use super::{Architecture, DataShape, OptimizerKind, Recipe, RecipeError, TokenizerKind};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -190,8 +190,15 @@ impl Recipe {
             expected,
         )?;
         let characters = tokenizer.kind == TokenizerKind::Characters;
-        let expected = "\"bpe\" or \"file\" for a model with an encoder";
-        in_range("tokenizer.kind", "characters", gpt || !characters, expected)
+        let expected = "\"bpe\", \"words\" or \"file\" for a model with an encoder";
+        in_range("tokenizer.kind", "characters", gpt || !characters, expected)?;
+        let writes = !matches!(
+            self.model.architecture,
+            Architecture::Bert | Architecture::BertClassifier
+        );
+        let words = tokenizer.kind == TokenizerKind::Words;
+        let expected = "\"bpe\", \"characters\" or \"file\" for a model that writes: \"words\" cannot restore a text";
+        in_range("tokenizer.kind", "words", !(writes && words), expected)
     }
 }
 

@@ -187,6 +187,7 @@ impl ModelRecipe {
         }
         let given = [
             ("model.initialisation", self.initialisation.is_some()),
+            ("model.convolution", self.convolution.is_some()),
             ("model.cell", self.cell.is_some()),
             ("model.attention", self.attention.is_some()),
             ("model.two_way", self.two_way.is_some()),
@@ -236,7 +237,8 @@ impl ModelRecipe {
             ModelConfig::Bert(bert) if self.architecture == Architecture::BertClassifier => {
                 bert.masked = None;
                 bert.pooler = true;
-                *bert = bert.clone().classifier(data.n_classes);
+                let pooling = self.pooling.unwrap_or(bert.pooling);
+                *bert = bert.clone().pooled(pooling).classifier(data.n_classes);
             }
             ModelConfig::Bert(bert) => {
                 let masked = bert.masked.take();

@@ -118,7 +118,7 @@ impl<B: AutodiffBackend> Reference<'_, B> {
                 let (labels, hidden, n_labels) = self.labels(shape)?;
                 self.train(bert.clone(), Model::Bert, steps, |bert| {
                     let vectors = bert.encode(tokens.clone(), segments.clone(), mask.clone());
-                    let classes = bert.class_logits(vectors.clone());
+                    let classes = bert.class_logits(vectors.clone(), mask.clone());
                     let classes = classes.map(|logits| logits.unsqueeze_dim(1));
                     let logits = classes.or_else(|| bert.token_logits(vectors.clone()));
                     let logits = logits.unwrap_or(vectors);
