@@ -55,8 +55,7 @@ mod transcribe;
 pub use attention::{AttentionChoice, AttentionMap, cross_attention, self_attention};
 pub use decode::{PromptText, Prompts, decode};
 pub use encoders::{
-    Guess, MaskGuesses, classify, classify_images, embed, fill_mask, likeliest,
-    mix_classes,
+    Guess, MaskGuesses, classify, classify_images, embed, fill_mask, likeliest, mix_classes,
 };
 pub use ensemble::{
     ConditionalEnsemble, ConditionalMember, Ensemble, EnsembleState, LanguageEnsemble,

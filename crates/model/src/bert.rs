@@ -292,7 +292,10 @@ mod tests {
         config.encoder.n_layers = 0;
         assert!(matches!(config.validate(), Err(ConfigError::Zero { .. })));
         config.convolution = Some(2);
-        assert!(matches!(config.validate(), Err(ConfigError::EvenKernel { kernel: 2 })));
+        assert!(matches!(
+            config.validate(),
+            Err(ConfigError::EvenKernel { kernel: 2 })
+        ));
         config.convolution = Some(3);
         config.embedding.positions = PositionEncoding::None;
         let model = config.init::<TestBackend>(&Default::default());

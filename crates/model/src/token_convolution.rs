@@ -92,9 +92,15 @@ mod tests {
         let x = Tensor::from_floats([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]], &device);
         // Of the left neighbour ten times as much as of the right one; gelu leaves large numbers as they are.
         let found = sums([10.0, 0.0, 1.0]).forward(x, None);
-        let expected = [[[1.0 + 3.0f32, 2.0 + 4.0], [3.0 + 15.0, 4.0 + 26.0], [5.0 + 30.0, 6.0 + 40.0]]];
+        let expected = [[
+            [1.0 + 3.0f32, 2.0 + 4.0],
+            [3.0 + 15.0, 4.0 + 26.0],
+            [5.0 + 30.0, 6.0 + 40.0],
+        ]];
         let tolerance = Tolerance::absolute(2e-2);
-        found.into_data().assert_approx_eq::<f32>(&expected.into(), tolerance);
+        found
+            .into_data()
+            .assert_approx_eq::<f32>(&expected.into(), tolerance);
     }
 
     #[test]
@@ -105,6 +111,7 @@ mod tests {
         let mask = Tensor::from_data([[false, false, true]], &device);
         let long = sums([1.0, 2.0, 3.0]).forward(x, Some(mask)).narrow(1, 0, 2);
         let tolerance = Tolerance::absolute(1e-6);
-        long.into_data().assert_approx_eq::<f32>(&short.into_data(), tolerance);
+        long.into_data()
+            .assert_approx_eq::<f32>(&short.into_data(), tolerance);
     }
 }

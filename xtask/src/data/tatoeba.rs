@@ -12,15 +12,19 @@ const ONE_IN: u64 = 50;
 pub(super) fn cut(from: &Path, to: &Path) -> anyhow::Result<String> {
     let pairs = super::unpacked(&from.join("tatoeba_fra_eng/eng-fra.tsv.gz"))?;
     let pairs: Vec<(&str, &str)> = pairs.lines().filter_map(|l| l.split_once('\t')).collect();
-    let (tested, trained): (Vec<_>, Vec<_>) =
-        pairs.into_iter().partition(|(english, _)| is_tested(english));
+    let (tested, trained): (Vec<_>, Vec<_>) = pairs
+        .into_iter()
+        .partition(|(english, _)| is_tested(english));
     // Of a sentence with several translations, the first is the reference.
     let mut test: BTreeMap<&str, &str> = BTreeMap::new();
     for (english, french) in tested {
         test.entry(english).or_insert(french);
     }
     super::write(&to.join("train.tsv"), &lines(trained.iter().copied()))?;
-    super::write(&to.join("test.tsv"), &lines(test.iter().map(|(&e, &f)| (e, f))))?;
+    super::write(
+        &to.join("test.tsv"),
+        &lines(test.iter().map(|(&e, &f)| (e, f))),
+    )?;
     let (n_train, n_test) = (trained.len(), test.len());
     Ok(format!(
         "{n_train} pairs to train on, {n_test} English sentences to test on"
@@ -48,7 +52,10 @@ mod tests {
         let tested = sentences.iter().filter(|one| is_tested(one)).count();
         assert!((60..140).contains(&tested), "{tested}");
         for one in &sentences {
-            assert_eq!(is_tested(one), is_tested(&format!(" {}", one.to_uppercase())));
+            assert_eq!(
+                is_tested(one),
+                is_tested(&format!(" {}", one.to_uppercase()))
+            );
         }
     }
 }

@@ -6,8 +6,8 @@ use hearth_hub::ModelConfig;
 use hearth_model::{
     Activation, BertConfig, Biases, ConfigError, EmbeddingConfig, FrameEmbeddingConfig, GptConfig,
     ImageSize, Initialisation, MaskedHeadConfig, NormKind, NormPlacement, Pooling,
-    PositionEncoding, RnnAttentionKind, RnnKind, RnnLmConfig, RnnSeq2SeqConfig, RnnSize, SpeechToTextConfig,
-    StackConfig, StackSize, TransformerConfig, VitConfig,
+    PositionEncoding, RnnAttentionKind, RnnKind, RnnLmConfig, RnnSeq2SeqConfig, RnnSize,
+    SpeechToTextConfig, StackConfig, StackSize, TransformerConfig, VitConfig,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -231,7 +231,9 @@ impl ModelRecipe {
                 ModelConfig::Bert(bert)
             }
             Architecture::BertClassifier => {
-                let bert = self.bert(vocab, size).pooled(self.pooling.unwrap_or_default());
+                let bert = self
+                    .bert(vocab, size)
+                    .pooled(self.pooling.unwrap_or_default());
                 ModelConfig::Bert(bert.classifier(data.n_classes))
             }
             Architecture::Vit => {

@@ -185,9 +185,15 @@ impl ModelRecipe {
                 ));
             }
         }
+        if let (ModelConfig::Bert(bert), Some(asked)) = (base, self.convolution)
+            && bert.convolution != Some(asked)
+        {
+            let expected = bert.convolution.map_or("none".into(), |it| it.to_string());
+            let field = "model.convolution".to_owned();
+            return Err(other(field, asked.to_string(), expected));
+        }
         let given = [
             ("model.initialisation", self.initialisation.is_some()),
-            ("model.convolution", self.convolution.is_some()),
             ("model.cell", self.cell.is_some()),
             ("model.attention", self.attention.is_some()),
             ("model.two_way", self.two_way.is_some()),
