@@ -148,11 +148,6 @@ impl<B: Backend> Bert<B> {
         self.encoder.forward(stem, &mask, None)
     }
 
-    /// How the vector is made that classes are named by.
-    pub fn pooling(&self) -> Pooling {
-        self.pooling
-    }
-
     /// A vector that stands for the whole text; the first goes through the pooler if there is one.
     ///
     /// - `hidden`: `[batch, seq, d_model]`, as [`encode`](Self::encode) makes it

@@ -137,6 +137,7 @@ macro_rules! tests {
                 vectors_are_means_of_what_forward_gives,
                 classes_are_as_probable_as_the_logits_say,
                 models_classify_and_hear_together,
+                a_classifier_of_whole_words_sees_their_order,
                 masks_are_filled_with_the_likeliest_tokens,
                 what_cannot_be_read_is_told,
             }

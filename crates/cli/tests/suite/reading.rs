@@ -3,6 +3,7 @@
 use super::fixture;
 use super::program::{Program, text};
 use super::tensors::{Numbers, write};
+use super::trained::recipe;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -253,4 +254,53 @@ pub(crate) fn models_classify_and_hear_together(program: Program) {
             }
         }
     }
+}
+
+/// The same words in another order are another class, to a model that has a convolution and no attention.
+pub(crate) fn a_classifier_of_whole_words_sees_their_order(program: Program) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [data, run] = ["rows.tsv", "run"].map(|name| folder.path().join(name));
+    let rows = [
+        ("This is not good, it is bad.", "complaint"),
+        ("This is good, it is not bad.", "praise"),
+        ("Bad it is, not good", "complaint"),
+        ("Good it is, not bad", "praise"),
+    ];
+    let lines: String = rows
+        .map(|(text, label)| format!("{text}\t{label}\n"))
+        .concat();
+    fs::write(&data, lines).expect("a file");
+    let recipe = recipe("bert-classifier")
+        .replace(
+            "n_layers = 1",
+            "n_layers = 0\nconvolution = 3\npooling = \"max\"",
+        )
+        .replace("dropout = 0.1", "dropout = 0.0")
+        .replace(
+            "kind = \"bpe\"\nvocab = 300",
+            "kind = \"words\"\nvocab = 20",
+        )
+        .replace("steps = 12", "steps = 120")
+        .replace("validate_every = 5", "validate_every = 120")
+        .replace(
+            "[data]\n",
+            &format!("[data]\npaths = [{data:?}]\nvalidation_paths = [{data:?}]\n"),
+        );
+    let path = folder.path().join("recipe.toml");
+    fs::write(&path, recipe).expect("a file");
+    let train = ["train", "-q", "--config", text(&path), "--out", text(&run)];
+    program.run(train).success();
+    let model = run.join("best");
+    let read = |command: &[&str], text_given: &str| {
+        let arguments = [command, &["--json", "--model", text(&model)]].concat();
+        program.run_with(arguments, text_given).success()
+    };
+    let judged = read(&["evaluate", "--data", text(&data)], "").json();
+    assert_eq!(
+        (&judged["n"], &judged["accuracy"]),
+        (&json!(4), &json!(1.0))
+    );
+    // Capitals do not matter, and a word that is not known is no error.
+    let found = read(&["classify"], "GOOD it is, not bad, Sir\n").json();
+    assert_eq!(found["classes"][0]["label"], "praise", "{found}");
 }
