@@ -289,7 +289,7 @@ mod tests {
         config.convolution = Some(2);
         assert!(matches!(
             config.validate(),
-            Err(ConfigError::EvenKernel { kernel: 2 })
+            Err(ConfigError::EvenKernel { kernel: 2, .. })
         ));
         config.convolution = Some(3);
         config.embedding.positions = PositionEncoding::None;

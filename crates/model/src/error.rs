@@ -67,8 +67,10 @@ pub enum ConfigError {
         d_model: usize,
     },
     /// The middle of a kernel stands on a frame, or on a token.
-    #[error("a kernel of {kernel} has no middle, expected an odd width")]
+    #[error("{field}: a kernel of {kernel} has no middle, expected an odd width")]
     EvenKernel {
+        /// The name of the field.
+        field: &'static str,
         /// Its width.
         kernel: usize,
     },

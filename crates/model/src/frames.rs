@@ -49,7 +49,8 @@ impl FrameEmbeddingConfig {
             });
         }
         if let Some(&kernel) = self.kernels.iter().find(|&&kernel| kernel % 2 == 0) {
-            return Err(ConfigError::EvenKernel { kernel });
+            let field = "kernels";
+            return Err(ConfigError::EvenKernel { field, kernel });
         }
         if found > 1 {
             at_least_one("d_hidden / 2", self.d_hidden / 2)?;

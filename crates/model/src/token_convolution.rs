@@ -18,10 +18,11 @@ pub struct TokenConvolution<B: Backend> {
 }
 
 /// Whether a convolution can be so wide: as many tokens on the left as on the right.
-pub(crate) fn check_width(width: usize) -> Result<(), ConfigError> {
-    match width % 2 {
+pub(crate) fn check_width(kernel: usize) -> Result<(), ConfigError> {
+    let field = "convolution";
+    match kernel % 2 {
         1 => Ok(()),
-        _ => Err(ConfigError::EvenKernel { kernel: width }),
+        _ => Err(ConfigError::EvenKernel { field, kernel }),
     }
 }
 

@@ -120,7 +120,7 @@ fn numbers_that_fit_no_model_are_refused() {
         ("vit", "image_size", json!([28, 30]), "width 30 is not divisible"),
         ("vit", "num_channels", json!(0), "n_channels is 0"),
         ("vit", "id2label", json!({}), "n_classes is 0"),
-        ("speech-to-text", "conv_kernel_sizes", json!([5, 4]), "a kernel of 4 frames has no middle"),
+        ("speech-to-text", "conv_kernel_sizes", json!([5, 4]), "kernels: a kernel of 4 has no middle"),
         ("speech-to-text", "conv_channels", json!(33), "d_hidden 33 is odd"),
         ("speech-to-text", "conv_channels", json!(0), "d_hidden / 2 is 0"),
         ("speech-to-text", "max_source_positions", json!(0), "max_positions is 0"),

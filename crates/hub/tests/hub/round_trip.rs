@@ -7,14 +7,22 @@ use burn_flex::Flex;
 use hearth_data::Tokenizer;
 use hearth_hub::{Dialect, HubError, ModelConfig, ModelDirectory, SpecialTokens, read_tensors};
 use hearth_model::{
-    Activation, BertConfig, EncoderDecoderConfig, GptConfig, NormPlacement, PositionEncoding,
-    SpeechToTextConfig, StackSize, TransformerConfig, VitConfig,
+    Activation, BertConfig, EncoderDecoderConfig, GptConfig, NormPlacement, Pooling,
+    PositionEncoding, SpeechToTextConfig, StackSize, TransformerConfig, VitConfig,
 };
 
 use crate::support::{Copy, FIXTURES, bits, fixture, whole};
 
 fn load(dir: &std::path::Path) -> ModelDirectory<Flex> {
     ModelDirectory::load(dir, &Default::default()).expect("the directory is in order")
+}
+
+/// A classifier that Hugging Face has no word for: a convolution, no layer, and the largest numbers.
+fn of_neighbours() -> BertConfig {
+    let mut config = BertConfig::tiny(7).classifier(3).pooled(Pooling::Max);
+    config.convolution = Some(3);
+    config.encoder.n_layers = 0;
+    config
 }
 
 fn fresh(config: ModelConfig) -> ModelDirectory<Flex> {
@@ -210,6 +218,7 @@ fn the_outside_dialect_that_can_say_it_is_preferred() {
             ModelConfig::Bert(BertConfig::tiny(7).masked_lm().classifier(2)),
             Dialect::Hearth,
         ),
+        (ModelConfig::Bert(of_neighbours()), Dialect::Hearth),
         (ModelConfig::Vit(VitConfig::tiny(3)), Dialect::Vit),
     ] {
         assert_eq!(Dialect::of(&config), expected, "{config:?}");
@@ -245,6 +254,7 @@ fn every_fresh_model_comes_back_in_every_dialect_that_can_say_it() {
         ModelConfig::Bert(BertConfig::tiny(7).masked_lm()),
         ModelConfig::Bert(BertConfig::tiny(7).classifier(3)),
         ModelConfig::Bert(BertConfig::tiny(7).masked_lm().classifier(3)),
+        ModelConfig::Bert(of_neighbours()),
         ModelConfig::Vit(VitConfig::tiny(3)),
     ] {
         let mut first = fresh(config);

@@ -45,12 +45,10 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
     )?;
     let names_classes = model.architecture == Architecture::BertClassifier;
     let reads_texts = names_classes || model.architecture == Architecture::Bert;
-    let found = model.convolution.unwrap_or(1);
+    let found = model.convolution.unwrap_or(0);
     let fits = reads_texts || model.convolution.is_none();
     let only = "none: only bert and bert-classifier have it";
     in_range("model.convolution", found, fits, only)?;
-    let expected = "an odd number: as many tokens on the left as on the right";
-    in_range("model.convolution", found, found % 2 == 1, expected)?;
     let found = format!("{:?}", model.pooling);
     let fits = names_classes || model.pooling.is_none();
     let only = "none: only bert-classifier has it";
@@ -123,7 +121,7 @@ mod tests {
                 "bert-classifier",
                 "languages",
                 &[length, "model.convolution=2"],
-                "an odd number",
+                "convolution: a kernel of 2 has no middle",
             ),
             (
                 "vit",
