@@ -126,7 +126,6 @@ mod tests {
     }
 
     fn gpt<B: Backend>() -> Gpt<B> {
-        B::seed(&Default::default(), 7);
         GptConfig::tiny(8).init(&Default::default())
     }
 
@@ -156,16 +155,14 @@ mod tests {
         config.decoder.n_kv_heads = Some(2);
         let llama: Gpt<TestBackend> = config.init(&device);
         let lstm: RnnLm<TestBackend> = RnnLmConfig::tiny(RnnKind::Lstm, 8).init(&device);
+        let gpt = gpt::<TestBackend>();
         let (gpt_logits, llama_logits, lstm_logits) = (
-            gpt::<TestBackend>().forward(tokens()).into_data(),
+            gpt.forward(tokens()).into_data(),
             llama.forward(tokens()).into_data(),
             lstm.forward(tokens()).into_data(),
         );
         for precision in [Precision::F32, Precision::Bf16, Precision::F16] {
-            let found = precision
-                .cast(gpt::<TestBackend>())
-                .forward(tokens())
-                .into_data();
+            let found = precision.cast(gpt.clone()).forward(tokens()).into_data();
             assert_near(found, &gpt_logits, precision);
             let found = precision.cast(llama.clone()).forward(tokens()).into_data();
             assert_near(found, &llama_logits, precision);
@@ -183,8 +180,8 @@ mod tests {
                 self.1.push(gradient.into_data());
             }
         }
+        let model: Gpt<Trained> = gpt();
         let gradients = |precision: Precision| {
-            let model: Gpt<Trained> = gpt();
             let logits = precision.cast(model.clone()).forward(tokens());
             let gradients = logits.square().mean().backward();
             let mut found = Found(&gradients, Vec::new());

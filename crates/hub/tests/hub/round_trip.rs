@@ -275,7 +275,7 @@ fn every_fresh_model_comes_back_in_every_dialect_that_can_say_it() {
             n_saved += 1;
         }
     }
-    assert_eq!(n_saved, 21);
+    assert_eq!(n_saved, 22);
 }
 
 #[test]
