@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 pub(crate) use attention::Attention;
 pub(crate) use converting::{Average, Convert, Target};
-pub(crate) use decoding::{Decoding, Models, RuleOptions, Search, Writing};
+pub(crate) use decoding::{Decoding, Hearing, Models, RuleOptions, Search, Writing};
 pub(crate) use evaluating::{Evaluate, Judging, MetricKind};
 pub(crate) use examples::with_examples;
 pub(crate) use precision::PrecisionOption;
@@ -200,6 +200,8 @@ pub(crate) struct Transcribe {
     #[arg(value_name = "FILE.wav", required = true)]
     pub(crate) recordings: Vec<PathBuf>,
     #[command(flatten)]
+    pub(crate) hearing: Hearing,
+    #[command(flatten)]
     pub(crate) writing: Writing,
     #[command(flatten)]
     pub(crate) sharding: Sharding,
@@ -363,5 +365,12 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, &'static str> {
     match text.parse() {
         Ok(0) | Err(_) => Err("expected a whole number of at least 1"),
         Ok(count) => Ok(count),
+    }
+}
+
+pub(crate) fn part(text: &str) -> Result<f64, &'static str> {
+    match text.parse() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err("expected a number from 0 to 1"),
     }
 }

@@ -7,7 +7,7 @@
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 
 /// The logarithm of a probability of zero: finite, so that differences of two of them are numbers.
-const IMPOSSIBLE: f32 = -1e30;
+pub(crate) const IMPOSSIBLE: f32 = -1e30;
 
 /// The negative log-likelihood of each row's text, in nats, by the forward algorithm in logarithms (§4.1). Gradients are the
 /// backend's.
@@ -73,38 +73,6 @@ pub fn ctc_loss<B: Backend>(
     let too_short: Vec<bool> = too_short.map(|(&n, row)| n < row.n_needed()).collect();
     let too_short = Tensor::from_data(TensorData::new(too_short, [batch]), &device);
     total.neg().squeeze_dim::<1>(1).mask_fill(too_short, 0.0)
-}
-
-/// The likeliest token or blank of each frame, merged into a text: greedy decoding (§3.2).
-///
-/// - `logits`: `[batch, n_frames, vocab]`
-/// - `n_frames`: how many frames of each row are not padding
-pub fn ctc_best_path<B: Backend>(
-    logits: Tensor<B, 3>,
-    n_frames: &[usize],
-    blank: u32,
-) -> Vec<Vec<u32>> {
-    let [_, seq, _] = logits.dims();
-    let best: Vec<i64> = logits.argmax(2).into_data().iter().collect();
-    let rows = best.chunks(seq.max(1)).zip(n_frames);
-    rows.map(|(path, &n)| {
-        let path = path.iter().take(n).map(|&id| id as u32);
-        ctc_collapse(path, blank)
-    })
-    .collect()
-}
-
-/// The text that a path becomes: repeated names merged, then blanks dropped.
-pub fn ctc_collapse(path: impl IntoIterator<Item = u32>, blank: u32) -> Vec<u32> {
-    let mut text = Vec::new();
-    let mut last = blank;
-    for name in path {
-        if name != last && name != blank {
-            text.push(name);
-        }
-        last = name;
-    }
-    text
 }
 
 /// The states of the forward algorithm: a text's tokens with a blank before, between and behind them.
@@ -180,7 +148,7 @@ fn log_sum<B: Backend>(terms: [Tensor<B, 2>; 3]) -> Tensor<B, 2> {
 }
 
 /// - `logits`: `[batch, seq, vocab]`
-fn log_softmax<B: Backend>(logits: Tensor<B, 3>) -> Tensor<B, 3> {
+pub(crate) fn log_softmax<B: Backend>(logits: Tensor<B, 3>) -> Tensor<B, 3> {
     let logits = logits.clone() - logits.detach().max_dim(2);
     let total = logits.clone().exp().sum_dim(2).log();
     logits - total
@@ -262,23 +230,5 @@ mod tests {
             .map(|loss| (-loss.into_scalar()).exp())
             .sum();
         assert!((total - 1.0).abs() < 1e-5, "{total}");
-    }
-
-    #[test]
-    fn paths_collapse_to_texts() {
-        assert_eq!(ctc_collapse([0, 1, 1, 0, 1, 2, 2, 0], 0), [1, 1, 2]);
-        assert_eq!(ctc_collapse([3, 3], 3), Vec::<u32>::new());
-        let device = Default::default();
-        let logits = Tensor::<TestBackend, 3>::from_floats(
-            [[
-                [0., 1., 0.],
-                [0., 2., 0.],
-                [1., 0., 0.],
-                [0., 0., 3.],
-                [0., 9., 0.],
-            ]],
-            &device,
-        );
-        assert_eq!(ctc_best_path(logits, &[4], 0), [[1, 2]]);
     }
 }

@@ -196,6 +196,12 @@ impl<B: Backend> SpeechToText<B> {
         Some(project(head, encoded.vectors.clone()))
     }
 
+    /// The decoder's state before the first token.
+    pub(crate) fn start_from(&self, encoded: Encoded<B>) -> TransformerState<B> {
+        self.stacks
+            .start_from(encoded.vectors, encoded.padding_mask)
+    }
+
     /// Predicts behind every position of the target.
     ///
     /// - `target`: `[batch, target_seq]`, starting with the start token; padding belongs at the end
@@ -229,9 +235,7 @@ impl<B: Backend> Conditional<B> for SpeechToText<B> {
         frames: Tensor<B, 3>,
         padding_mask: Option<Tensor<B, 2, Bool>>,
     ) -> TransformerState<B> {
-        let encoded = self.encode(frames, padding_mask);
-        self.stacks
-            .start_from(encoded.vectors, encoded.padding_mask)
+        self.start_from(self.encode(frames, padding_mask))
     }
 
     fn forward(

@@ -1,6 +1,6 @@
 //! How text is written: the options that `generate`, `translate` and `transcribe` share.
 
-use super::{PrecisionOption, at_least_one};
+use super::{PrecisionOption, at_least_one, part};
 use clap::{Args, ValueEnum};
 use hearth_infer::{EarlyStopping, Mixture};
 use std::path::PathBuf;
@@ -84,6 +84,15 @@ pub(crate) struct Writing {
     /// Tokens of a text at most; by default what the model has positions for
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_new_tokens: Option<usize>,
+}
+
+/// What a model of speech writes by.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Hearing {
+    /// How much the encoder's own head counts beside the decoder, from 0 to 1 (CTC, which hears and knows nothing of words);
+    /// by default 0.3 if the model has one
+    #[arg(long, value_name = "W", value_parser = part)]
+    pub(crate) ctc_weight: Option<f64>,
 }
 
 /// Beam search besides its width.

@@ -1,6 +1,6 @@
 //! The options of `evaluate`.
 
-use super::{Batches, Models, Writing};
+use super::{Batches, Hearing, Models, Writing};
 use clap::{Args, ValueEnum};
 use hearth_data::Tokenization;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ pub(crate) struct Evaluate {
     #[command(flatten)]
     pub(crate) batches: Batches,
     #[command(flatten)]
+    pub(crate) hearing: Hearing,
+    #[command(flatten)]
     pub(crate) writing: Writing,
     #[command(flatten)]
     pub(crate) files: Files,
@@ -37,8 +39,8 @@ pub(crate) struct Files {
         value_name = "FILE",
         requires = "references",
         conflicts_with_all = [
-            "paths", "weights", "mixture", "precision", "data", "output", "Batches", "beam", "max_new_tokens", "Search",
-            "RuleOptions",
+            "paths", "weights", "mixture", "precision", "data", "output", "Batches", "ctc_weight", "beam", "max_new_tokens",
+            "Search", "RuleOptions",
         ]
     )]
     pub(crate) hypotheses: Option<PathBuf>,

@@ -7,8 +7,8 @@ use crate::platform::{Inference, Platform};
 use burn::tensor::backend::Backend;
 use hearth_data::{FilterbankConfig, TokenId, Tokenizer};
 use hearth_hub::{Model, ModelDirectory};
-use hearth_infer::{ConditionalEnsemble, LanguageEnsemble, PairTokens, SpeechEnsemble};
-use hearth_model::{Precision, SpeechToText};
+use hearth_infer::{ConditionalEnsemble, LanguageEnsemble, PairTokens};
+use hearth_model::Precision;
 use std::path::{Path, PathBuf};
 
 /// A model and where it came from.
@@ -54,21 +54,6 @@ pub(crate) fn writer<'a, B: Backend>(
         Writer::Language(all) => Writer::Language(all.averaging(mixture)),
         Writer::Conditional(all, special) => Writer::Conditional(all.averaging(mixture), special),
     })
-}
-
-/// What is to hear, and the token that its texts begin behind: all models of `loaded`.
-pub(crate) fn hearer<'a, B: Backend>(
-    loaded: &'a [Loaded<B>],
-    options: &Models,
-    command: &'static str,
-) -> Result<(SpeechEnsemble<'a, B>, TokenId), CliError> {
-    let (first, others) = weighed(loaded, options)?;
-    let (model, start) = first.speech(command)?;
-    let mut all = SpeechEnsemble::of(model);
-    for (other, weight) in others {
-        all = all.and(other.speech(command)?.0, weight)?;
-    }
-    Ok((all.averaging(options.mixture.into()), start))
 }
 
 /// A model, and how much it counts beside 1 of the first.
@@ -171,24 +156,6 @@ impl<B: Backend> Loaded<B> {
                 Err(self.wrong_model(command, "a model that writes behind tokens"))
             }
         }
-    }
-
-    /// The model as one that reads speech, and the token that its texts begin behind.
-    pub(crate) fn speech(
-        &self,
-        command: &'static str,
-    ) -> Result<(&SpeechToText<B>, TokenId), CliError> {
-        let Model::SpeechToText(model) = &self.directory.model else {
-            return Err(self.wrong_model(command, "a model that reads speech"));
-        };
-        let special = &self.directory.special;
-        let start = special.decoder_start.or(special.bos);
-        let start = start.ok_or_else(|| CliError::NoToken {
-            path: self.path.clone(),
-            token: "decoder_start_token_id",
-            what: "a text begins behind it",
-        })?;
-        Ok((model, start))
     }
 
     /// How many numbers the model's parameters are.

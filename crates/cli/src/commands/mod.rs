@@ -11,6 +11,7 @@ pub(crate) mod evaluate;
 pub(crate) mod fill_mask;
 pub(crate) mod forward;
 pub(crate) mod generate;
+mod hearer;
 pub(crate) mod inspect;
 pub(crate) mod parity;
 pub(crate) mod plot;

@@ -1,7 +1,8 @@
 //! `transcribe`: a recording in, a line of text out, by one model or several.
 
 use super::decoding::{writing, written};
-use super::loaded::{hearer, open_all};
+use super::hearer::Hearer;
+use super::loaded::open_all;
 use crate::Context;
 use crate::arguments::Transcribe;
 use crate::error::CliError;
@@ -18,7 +19,9 @@ use std::path::Path;
 
 pub(crate) fn run<P: Platform>(options: &Transcribe, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open_all(&options.models, context)?;
-    let (model, start) = hearer(&loaded, &options.models, "transcribe")?;
+    let ctc_weight = options.hearing.ctc_weight;
+    let hearer = Hearer::new(&loaded, &options.models, ctc_weight, "transcribe")?;
+    let (model, start) = (hearer.model()?, hearer.start);
     let loaded = &loaded[0];
     let tokenizer = loaded.tokenizer("transcribe writes text")?;
     let features = loaded.features(model.source_size());

@@ -80,7 +80,10 @@ pub(crate) fn transformer<B: Backend>(seed: u64) -> Transformer<B> {
 }
 
 pub(crate) fn speech<B: Backend>(seed: u64) -> SpeechToText<B> {
-    let config = SpeechToTextConfig::tiny(VOCAB);
+    let config = SpeechToTextConfig {
+        ctc: true,
+        ..SpeechToTextConfig::tiny(VOCAB)
+    };
     redrawn(config.init(&Default::default()), seed)
 }
 

@@ -7,7 +7,8 @@ use crate::Context;
 use crate::arguments::{Evaluate, MetricKind};
 use crate::commands::classifiers::{ImageClassifiers, TextClassifiers};
 use crate::commands::decoding::{writing, written};
-use crate::commands::loaded::{Loaded, Writer, hearer, open_all, writer};
+use crate::commands::hearer::Hearer;
+use crate::commands::loaded::{Loaded, Writer, open_all, writer};
 use crate::commands::score::WholeText;
 use crate::commands::transcribe::hear;
 use crate::commands::translator::Translator;
@@ -30,10 +31,16 @@ const COMMAND: &str = "evaluate";
 
 pub(crate) fn run<P: Platform>(options: &Evaluate, context: &Context<P>) -> Result<(), CliError> {
     let loaded = open_all(&options.models, context)?;
-    match &loaded[0].directory.model {
+    let model = &loaded[0].directory.model;
+    if let Model::SpeechToText(_) = model {
+        return recordings(&loaded, options, context);
+    }
+    if options.hearing.ctc_weight.is_some() {
+        return Err(loaded[0].wrong_model("--ctc-weight", "a model that reads speech"));
+    }
+    match model {
         Model::Bert(_) => return texts(&loaded, options, context),
         Model::Vit(_) => return images(&loaded, options, context),
-        Model::SpeechToText(_) => return recordings(&loaded, options, context),
         _ => {}
     }
     match writer(&loaded, &options.models, COMMAND)? {
@@ -125,7 +132,8 @@ fn recordings<P: Platform>(
 ) -> Result<(), CliError> {
     let usual = &[MetricKind::Wer, MetricKind::Cer];
     let metrics = TextMetrics::new(&options.judging, usual, 1)?;
-    let (model, start) = hearer(all, &options.models, COMMAND)?;
+    let hearer = Hearer::new(all, &options.models, options.hearing.ctc_weight, COMMAND)?;
+    let (model, start) = (hearer.model()?, hearer.start);
     let loaded = &all[0];
     let tokenizer = loaded.tokenizer("evaluate writes text")?;
     let decode = writing(&options.writing, 1, model.max_positions(), loaded)?;
