@@ -4,6 +4,7 @@ use crate::error::TrainError;
 use crate::metrics::{self, Metric, Split, read_metrics};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// One line of the chart.
@@ -30,11 +31,12 @@ const COLORS: [RGBColor; 7] = [
 /// # Errors
 /// If a run has no readable metrics or the picture cannot be written.
 pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
-    let mut curves = Vec::new();
+    let (mut curves, mut units) = (Vec::new(), BTreeSet::new());
     let named = runs.iter().zip(names(runs));
     for ((run, name), &color) in named.zip(COLORS.iter().cycle()) {
         let path = run.join(metrics::NAME);
         let metrics = read_metrics(&path)?;
+        units.insert(unit(&metrics));
         let label = |kind: &str| {
             if runs.len() > 1 {
                 format!("{name}, {kind}")
@@ -67,7 +69,8 @@ pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
             return Err(TrainError::NoMetrics { path });
         }
     }
-    draw(&curves, output).map_err(|error| TrainError::Plot {
+    let units = Vec::from_iter(units).join(" or ");
+    draw(&curves, &units, output).map_err(|error| TrainError::Plot {
         path: output.to_owned(),
         reason: error.to_string(),
     })
@@ -96,7 +99,15 @@ fn points(metrics: &[Metric], split: Split) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn draw(curves: &[Curve], output: &Path) -> Result<(), Box<dyn std::error::Error>> {
+/// What a loss is the mean over.
+fn unit(metrics: &[Metric]) -> &'static str {
+    match metrics.iter().any(|metric| metric.accuracy.is_some()) {
+        true => "an example",
+        false => "a token",
+    }
+}
+
+fn draw(curves: &[Curve], units: &str, output: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let all = || curves.iter().flat_map(|curve| curve.points.iter());
     let last_step = all().map(|point| point.0).fold(1.0, f64::max);
     let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), point| {
@@ -115,7 +126,7 @@ fn draw(curves: &[Curve], output: &Path) -> Result<(), Box<dyn std::error::Error
         .configure_mesh()
         .x_desc("step")
         .x_label_formatter(&|step| format!("{step:.0}"))
-        .y_desc("loss (nats a token)")
+        .y_desc(format!("loss (nats {units})"))
         .label_style(("sans-serif", 15))
         .axis_desc_style(("sans-serif", 17))
         .light_line_style(TRANSPARENT)
@@ -185,6 +196,33 @@ mod tests {
         ] {
             assert!(svg.contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_loss_of_classes_is_no_loss_of_tokens() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (runs, output) = (
+            ["a", "b"].map(|name| folder.path().join(name)),
+            folder.path().join("x.svg"),
+        );
+        for (run, accuracy) in runs.iter().zip(["", ",\"accuracy\":0.5"]) {
+            let line = |step| {
+                format!(
+                    "{{\"step\":{step},\"split\":\"train\",\"loss\":1.5,\"seconds\":1.0{accuracy}}}\n"
+                )
+            };
+            std::fs::create_dir(run).expect("a folder");
+            std::fs::write(run.join(metrics::NAME), line(1) + &line(2)).expect("a file");
+        }
+        let unit = |runs: &[PathBuf]| {
+            plot_losses(runs, &output).expect("a picture");
+            let svg = std::fs::read_to_string(&output).expect("a file");
+            let unit = svg.split("loss (nats ").nth(1).expect("a unit");
+            unit.split(')').next().expect("an end").to_owned()
+        };
+        assert_eq!(unit(&runs[..1]), "a token");
+        assert_eq!(unit(&runs[1..]), "an example");
+        assert_eq!(unit(&runs), "a token or an example");
     }
 
     #[test]

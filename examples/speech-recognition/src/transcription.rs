@@ -6,7 +6,7 @@ use hearth::burn::tensor::backend::Backend;
 use hearth::data::{ErrorCounts, TokenId, Transcript, Utterance};
 use hearth::hub::ModelDirectory;
 use hearth::infer::{DecodeOptions, Strategy, transcribe};
-use hearth::model::{Autoregressive, SpeechToText};
+use hearth::model::{Autoregressive, SpeechToText, SpeechWriter};
 use std::ops::ControlFlow;
 
 /// A recording: what is said in it, and what was heard.
@@ -16,6 +16,9 @@ pub(crate) struct Heard {
     pub(crate) ids: Vec<TokenId>,
 }
 
+/// What the encoder's own head counts beside the decoder.
+const CTC_WEIGHT: f64 = 0.5;
+
 /// What is said in one recording, the likeliest token each time.
 pub(crate) fn hear<B: Backend>(
     model: &SpeechToText<B>,
@@ -24,14 +27,18 @@ pub(crate) fn hear<B: Backend>(
     device: &B::Device,
 ) -> anyhow::Result<Heard> {
     let tokenizer = directory.tokenizer.as_ref().context("a tokenizer")?;
-    let start = directory.special.decoder_start.context("a start token")?;
+    let special = &directory.special;
+    let start = special.decoder_start.context("a start token")?;
+    let blank = special.pad.context("a blank")?;
+    let end = *special.eos.first().context("an end token")?;
+    let model = SpeechWriter::new(model, CTC_WEIGHT, [blank, end]);
     let options = DecodeOptions {
-        eos: directory.special.eos.clone(),
+        eos: special.eos.clone(),
         ..DecodeOptions::new(Strategy::Greedy, model.max_positions())
     };
     let frames = pad_frames(&[&utterance.frames], device).frames;
     let mut go_on = |_| ControlFlow::Continue(());
-    let texts = transcribe(model, frames, None, start, &options, &mut go_on)?;
+    let texts = transcribe(&model, frames, None, start, &options, &mut go_on)?;
     let ids = texts.into_iter().flatten().next().context("one text")?.ids;
     Ok(Heard {
         said: utterance.text.clone(),

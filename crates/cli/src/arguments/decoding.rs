@@ -90,7 +90,7 @@ pub(crate) struct Writing {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Hearing {
     /// How much the encoder's own head counts beside the decoder, from 0 to 1 (CTC, which hears and knows nothing of words);
-    /// by default 0.3 if the model has one
+    /// by default 0.5 if the model has one
     #[arg(long, value_name = "W", value_parser = part)]
     pub(crate) ctc_weight: Option<f64>,
 }

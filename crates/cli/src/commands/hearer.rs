@@ -10,7 +10,7 @@ use hearth_infer::{Mixture, SpeechEnsemble};
 use hearth_model::SpeechWriter;
 
 /// What the encoder's own head counts, where there is one and nobody says.
-const USUAL_CTC_WEIGHT: f64 = 0.3;
+const USUAL_CTC_WEIGHT: f64 = 0.5;
 
 /// What is to hear.
 pub(crate) struct Hearer<'a, B: Backend> {

@@ -292,6 +292,12 @@ pub(crate) fn mistakes(workshop: &mut Workshop<'_>) {
             &["--references"],
         ),
         (
+            "an ear of a model of text",
+            &format!("evaluate --ctc-weight 0.3 --model {gpt} --data @two.txt"),
+            4,
+            &["--ctc-weight", "speech"],
+        ),
+        (
             "missing references",
             &format!("{files} @none.txt"),
             5,

@@ -67,6 +67,19 @@ pub(crate) fn a_recording_is_written_down_in_text_and_in_json(program: Program) 
             assert_eq!(alone.trim_end(), said);
         }
     }
+    // By the decoder alone, by the encoder's own head alone, and by both, which is usual.
+    let scores = [
+        &["--ctc-weight", "0"][..],
+        &["--ctc-weight", "1"],
+        &["--ctc-weight", "0.5"],
+        &[],
+    ]
+    .map(|way| transcribe(&[way, &["--json", one]].concat()).json()["score"].clone());
+    assert!(
+        scores[0] != scores[1] && scores[1] != scores[2],
+        "{scores:?}"
+    );
+    assert_eq!(scores[2], scores[3]);
     let short = transcribe(&["--max-new-tokens", "2", "--json", one]).json();
     assert!(short["ids"].as_array().expect("ids").len() <= 2);
 }
@@ -189,6 +202,20 @@ pub(crate) fn recordings(workshop: &mut Workshop<'_>) {
             &["tokenizer.json"],
         ),
         ("nothing to hear", &speech, "", 2, &["FILE.wav"]),
+        (
+            "an encoder without a head of its own",
+            &tokenless,
+            "--ctc-weight 0.5 @good.wav",
+            4,
+            &["speech-to-text", "--ctc-weight", "train.ctc_weight"],
+        ),
+        (
+            "more than all the weight",
+            &speech,
+            "--ctc-weight 1.5 @good.wav",
+            2,
+            &["1.5", "from 0 to 1"],
+        ),
     ];
     for (name, model, recording, code, parts) in cases {
         let line = format!("transcribe -q --model {model} {recording}");

@@ -6,9 +6,7 @@ use crate::support::{
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Bool, Tensor, TensorData, backend::Backend, s};
 use hearth_infer::{BeamSearch, InferError, SpeechEnsemble, Strategy, transcribe};
-use hearth_model::{
-    Autoregressive, Conditional, DecodingState, SpeechToText, SpeechWriter, ctc_loss,
-};
+use hearth_model::{Conditional, DecodingState, SpeechToText, SpeechWriter, ctc_loss};
 
 on_both_backends!(
     stepping_in_any_pieces_is_one_full_pass,
