@@ -39,14 +39,13 @@ impl<'a, B: Backend> SpeechWriter<'a, B> {
     /// - `end`: the token that ends a text
     ///
     /// # Panics
-    /// If the weight is none, the model [has no such head](SpeechToText::has_ctc), or a token is none of the model's.
+    /// If the weight is none, if it is above 0 and the model [has no such head](SpeechToText::has_ctc), or if a token is none
+    /// of the model's.
     pub fn new(model: &'a SpeechToText<B>, weight: f64, [blank, end]: [u32; 2]) -> Self {
         let [blank, end] = [blank as usize, end as usize];
         assert!((0.0..=1.0).contains(&weight), "a weight of {weight}");
-        assert!(
-            weight == 0.0 || model.has_ctc(),
-            "no head for a weight of {weight}"
-        );
+        let has_head = weight == 0.0 || model.has_ctc();
+        assert!(has_head, "no head for a weight of {weight}");
         assert!(blank.max(end) < model.vocab(), "tokens {blank} and {end}");
         Self {
             model,
