@@ -9,6 +9,9 @@ use crate::ctc::{IMPOSSIBLE, log_softmax};
 use crate::sharing::Kept;
 use burn::tensor::{Bool, Int, Tensor, backend::Backend, s};
 
+/// The least probability beside the likeliest that is told from nothing: a logarithm of it is finite in single precision.
+const LEAST: f32 = 1e-37;
+
 /// What was heard, and for each row the likelihoods of the prefix that was written.
 ///
 /// They are kept apart by what a path ends with (§4.1): behind each frame, and before the first, so that `n_frames + 1`
@@ -18,6 +21,8 @@ pub(crate) struct CtcPrefix<B: Backend> {
     /// `[n_sources, n_frames, vocab]`, each row for as many neighbouring rows of the batch; where one is padding, a blank is
     /// certain.
     log_probs: Tensor<B, 3>,
+    /// Their exponentials.
+    probs: Tensor<B, 3>,
     blank: usize,
     end: usize,
     /// Of the paths that end with a blank.
@@ -54,6 +59,7 @@ impl<B: Backend> CtcPrefix<B> {
         let blanks = blanks.squeeze_dim::<2>(2).cumsum(1);
         let certain = Tensor::zeros([batch, 1], &device);
         Self {
+            probs: log_probs.clone().exp(),
             log_probs,
             blank,
             end,
@@ -74,9 +80,11 @@ impl<B: Backend> CtcPrefix<B> {
         let device = self.log_probs.device();
         let before = |columns: &Tensor<B, 2>| columns.clone().slice(s![.., ..n_frames]);
         let any = log_add(before(&self.behind_blank), before(&self.behind_token));
-        let any = any.reshape([n_sources, batch / n_sources, n_frames, 1]);
-        let longer = any + self.log_probs.clone().unsqueeze_dim(1);
-        let longer = log_sum(longer, 2).reshape([batch, vocab]);
+        let highest = any.clone().max_dim(1);
+        let any = (any - highest.clone()).exp();
+        let any = any.reshape([n_sources, batch / n_sources, n_frames]);
+        let longer = any.matmul(self.probs.clone()).reshape([batch, vocab]);
+        let longer = longer.clamp_min(LEAST).log() + highest;
 
         // The last token once more: only a blank tells it from the one before.
         let again = before(&self.behind_blank) + self.emitted(self.last.clone());
@@ -140,7 +148,8 @@ impl<B: Backend> DecodingState for CtcPrefix<B> {
         let device = self.last.device();
         let ([n_sources, ..], [batch, _]) = (self.log_probs.dims(), self.last.dims());
         if let Some(kept) = Kept::of(n_sources, batch, rows).indices(&device) {
-            self.log_probs = self.log_probs.clone().select(0, kept);
+            self.log_probs = self.log_probs.clone().select(0, kept.clone());
+            self.probs = self.probs.clone().select(0, kept);
         }
         let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let rows = Tensor::<B, 1, Int>::from_data(rows.as_slice(), &device);
