@@ -8,7 +8,8 @@ use hearth_data::TokenId;
 use hearth_model::Conditional;
 use std::ops::ControlFlow;
 
-/// Writes down each recording. Texts begin behind the token `start`, which is not returned.
+/// Writes down each recording. Texts begin behind the token `start`, which is not returned. A model that was trained with CTC
+/// hears better as a [`SpeechWriter`](hearth_model::SpeechWriter); by itself it writes by its decoder alone.
 ///
 /// The model's convolutions reach a few frames into padding, so that a recording that is padded may be heard a little
 /// differently from the same alone: recordings of one length make a batch without padding.

@@ -74,6 +74,7 @@ pub use bert_config::{BertConfig, MaskedHeadConfig};
 pub use cache::KeyValueCache;
 pub use classifier::{ClassHead, ClassHeadConfig, Classifier};
 pub use ctc::ctc_loss;
+pub use ctc_prefix::CtcTokens;
 pub use embedding::{EmbeddingConfig, Head, TokenEmbedding};
 pub use encoder_decoder::{EncoderDecoder, EncoderDecoderConfig, TransformerState};
 pub use error::ConfigError;

@@ -33,7 +33,8 @@ pub struct SpeechToTextConfig {
     pub decoder: StackConfig,
     /// Whether the head shares the token embedding's matrix.
     pub tied: bool,
-    /// Whether the encoder has a head of its own, for [`ctc_loss`](crate::ctc_loss).
+    /// Whether the encoder has a head of its own, for [`ctc_loss`](crate::ctc_loss) and
+    /// [`SpeechWriter`](crate::SpeechWriter).
     #[serde(default)]
     pub ctc: bool,
     /// How weights are drawn.

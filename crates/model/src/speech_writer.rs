@@ -1,12 +1,13 @@
 //! A model of speech that writes what its decoder and its encoder's own head find likely together.
 //!
-//! Watanabe et al. 2017 <https://doi.org/10.1109/JSTSP.2017.2763455>, §II-E: a decoder with attention may leave out or repeat what was
-//! said, or go on as it has learnt by heart; connectionist temporal classification goes through the sound from its beginning
-//! to its end, and knows nothing of words. Their log-probabilities are added.
+//! Watanabe et al. 2017 <https://doi.org/10.1109/JSTSP.2017.2763455>: a decoder with attention may leave out or repeat what was said,
+//! or go on as it has learnt by heart; connectionist temporal classification goes through the sound from its beginning to its
+//! end, and knows nothing of words. Their log-probabilities are added. Departure: the sum is a model's prediction as any
+//! other, so that a beam search makes it a distribution again at each step; a text is not charged for what the two disagree
+//! about.
 
 use crate::autoregressive::{Autoregressive, Conditional, DecodingState};
-use crate::ctc::IMPOSSIBLE;
-use crate::ctc_prefix::CtcPrefix;
+use crate::ctc_prefix::{CtcPrefix, CtcTokens};
 use crate::encoder_decoder::TransformerState;
 use crate::speech::SpeechToText;
 use burn::tensor::activation::log_softmax;
@@ -16,43 +17,34 @@ use burn::tensor::{Bool, Int, Tensor, backend::Backend, s};
 #[derive(Debug)]
 pub struct SpeechWriter<'a, B: Backend> {
     model: &'a SpeechToText<B>,
-    weight: f64,
-    blank: usize,
-    end: usize,
+    /// What the encoder's head counts, and its tokens; none where the decoder writes alone.
+    ear: Option<(f64, CtcTokens)>,
 }
 
 impl<'a, B: Backend> SpeechWriter<'a, B> {
     /// By the decoder alone.
     pub fn decoder(model: &'a SpeechToText<B>) -> Self {
-        Self {
-            model,
-            weight: 0.0,
-            blank: 0,
-            end: 0,
-        }
+        Self { model, ear: None }
     }
 
     /// By both.
     ///
-    /// - `weight`: of the encoder's head, from 0 to 1. At 0 and at 1 the other is not computed
-    /// - `blank`: the token that stands for nothing said
-    /// - `end`: the token that ends a text
+    /// - `weight`: of the encoder's head, from 0 to 1; at either end the other is not computed
     ///
     /// # Panics
-    /// If the weight is none, if it is above 0 and the model [has no such head](SpeechToText::has_ctc), or if a token is none
-    /// of the model's.
-    pub fn new(model: &'a SpeechToText<B>, weight: f64, [blank, end]: [u32; 2]) -> Self {
-        let [blank, end] = [blank as usize, end as usize];
+    /// If the weight is none, the model [has no such head](SpeechToText::has_ctc), or the tokens are not two of the model's.
+    pub fn new(model: &'a SpeechToText<B>, weight: f64, tokens: CtcTokens) -> Self {
         assert!((0.0..=1.0).contains(&weight), "a weight of {weight}");
-        let has_head = weight == 0.0 || model.has_ctc();
-        assert!(has_head, "no head for a weight of {weight}");
-        assert!(blank.max(end) < model.vocab(), "tokens {blank} and {end}");
-        Self {
-            model,
-            weight,
-            blank,
-            end,
-        }
+        assert!(model.has_ctc(), "the encoder has no head of its own");
+        let CtcTokens { blank, end } = tokens;
+        let are_two = blank != end && (blank.max(end) as usize) < model.vocab();
+        assert!(are_two, "{tokens:?} of {}", model.vocab());
+        let ear = (weight > 0.0).then_some((weight, tokens));
+        Self { model, ear }
+    }
+
+    fn weight(&self) -> f64 {
+        self.ear.map_or(0.0, |(weight, _)| weight)
     }
 }
 
@@ -93,14 +85,13 @@ impl<B: Backend> Autoregressive<B> for SpeechWriter<'_, B> {
         let heard = state.heard.as_mut().map(|heard| {
             let steps = (0..seq).map(|i| {
                 heard.push(tokens.clone().slice(s![.., i..i + 1]));
-                log_softmax(heard.predict(), 1).unsqueeze_dim::<3>(1)
+                heard.predict().unsqueeze_dim::<3>(1)
             });
-            // What is impossible stays so, whatever its weight.
-            Tensor::cat(steps.collect(), 1).clamp_min(IMPOSSIBLE)
+            Tensor::cat(steps.collect(), 1)
         });
         match (written, heard) {
             (Some(written), Some(heard)) => {
-                written.mul_scalar(1.0 - self.weight) + heard.mul_scalar(self.weight)
+                written.mul_scalar(1.0 - self.weight()) + heard.mul_scalar(self.weight())
             }
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => unreachable!("no weight leaves out both"),
@@ -132,12 +123,11 @@ impl<B: Backend> Conditional<B> for SpeechWriter<'_, B> {
         padding_mask: Option<Tensor<B, 2, Bool>>,
     ) -> SpeechWriterState<B> {
         let encoded = self.model.encode(frames, padding_mask);
-        let heard = (self.weight > 0.0)
-            .then(|| self.model.ctc_logits(&encoded))
-            .flatten();
-        let mask = encoded.padding_mask.clone();
-        let heard = heard.map(|logits| CtcPrefix::new(logits, mask, [self.blank, self.end]));
-        let decoder = (self.weight < 1.0).then(|| self.model.start_from(encoded));
+        let heard = self.ear.and_then(|(_, tokens)| {
+            let logits = self.model.ctc_logits(&encoded)?;
+            Some(CtcPrefix::new(logits, encoded.padding_mask.clone(), tokens))
+        });
+        let decoder = (self.weight() < 1.0).then(|| self.model.start_from(encoded));
         SpeechWriterState { decoder, heard }
     }
 

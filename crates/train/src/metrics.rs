@@ -29,7 +29,7 @@ pub struct Metric {
     pub step: u64,
     /// What it was measured on.
     pub split: Split,
-    /// Mean negative log-likelihood a token, in nats; in training with label smoothing, if any.
+    /// Mean negative log-likelihood a token, of classes an example, in nats; in training with label smoothing, if any.
     pub loss: f64,
     /// The learning rate of the step.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,7 +36,7 @@ pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
     for ((run, name), &color) in named.zip(COLORS.iter().cycle()) {
         let path = run.join(metrics::NAME);
         let metrics = read_metrics(&path)?;
-        units.insert(unit(&metrics));
+        units.extend(unit(&metrics));
         let label = |kind: &str| {
             if runs.len() > 1 {
                 format!("{name}, {kind}")
@@ -70,7 +70,7 @@ pub fn plot_losses(runs: &[PathBuf], output: &Path) -> Result<(), TrainError> {
         }
     }
     let units = Vec::from_iter(units).join(" or ");
-    draw(&curves, &units, output).map_err(|error| TrainError::Plot {
+    draw(&curves, format!("nats {units}").trim_end(), output).map_err(|error| TrainError::Plot {
         path: output.to_owned(),
         reason: error.to_string(),
     })
@@ -99,12 +99,16 @@ fn points(metrics: &[Metric], split: Split) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// What a loss is the mean over.
-fn unit(metrics: &[Metric]) -> &'static str {
-    match metrics.iter().any(|metric| metric.accuracy.is_some()) {
-        true => "an example",
-        false => "a token",
-    }
+/// What a loss is the mean over, which the first validation tells: of classes it has an accuracy.
+fn unit(metrics: &[Metric]) -> Option<&'static str> {
+    let mut validations = metrics
+        .iter()
+        .filter(|metric| metric.split == Split::Validation);
+    let first = validations.next()?;
+    Some(match first.accuracy {
+        Some(_) => "an example",
+        None => "a token",
+    })
 }
 
 fn draw(curves: &[Curve], units: &str, output: &Path) -> Result<(), Box<dyn std::error::Error>> {
@@ -126,7 +130,7 @@ fn draw(curves: &[Curve], units: &str, output: &Path) -> Result<(), Box<dyn std:
         .configure_mesh()
         .x_desc("step")
         .x_label_formatter(&|step| format!("{step:.0}"))
-        .y_desc(format!("loss (nats {units})"))
+        .y_desc(format!("loss ({units})"))
         .label_style(("sans-serif", 15))
         .axis_desc_style(("sans-serif", 17))
         .light_line_style(TRANSPARENT)
@@ -206,13 +210,12 @@ mod tests {
             folder.path().join("x.svg"),
         );
         for (run, accuracy) in runs.iter().zip(["", ",\"accuracy\":0.5"]) {
-            let line = |step| {
-                format!(
-                    "{{\"step\":{step},\"split\":\"train\",\"loss\":1.5,\"seconds\":1.0{accuracy}}}\n"
-                )
+            let line = |split, more| {
+                format!("{{\"step\":5,\"split\":\"{split}\",\"loss\":1.5,\"seconds\":1.0{more}}}\n")
             };
             std::fs::create_dir(run).expect("a folder");
-            std::fs::write(run.join(metrics::NAME), line(1) + &line(2)).expect("a file");
+            let lines = line("train", "") + &line("validation", accuracy);
+            std::fs::write(run.join(metrics::NAME), lines).expect("a file");
         }
         let unit = |runs: &[PathBuf]| {
             plot_losses(runs, &output).expect("a picture");

@@ -5,7 +5,7 @@ use burn_flex::Flex;
 use hearth_batch::pad_frames;
 use hearth_hub::{Model, ModelDirectory};
 use hearth_infer::{DecodeOptions, Strategy, transcribe};
-use hearth_model::SpeechWriter;
+use hearth_model::{CtcTokens, SpeechWriter};
 use hearth_train::{Recipe, Split, held_out_utterances, read_metrics, run};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -75,7 +75,8 @@ fn training_tones_are_learnt_by_heart() {
         let frames = pad_frames(&[&utterance.frames], &device).frames;
         // By the decoder, by the encoder's own head, and by both.
         for weight in [0.0, 1.0, 0.3] {
-            let model = SpeechWriter::new(model, weight, [blank, special.eos[0]]);
+            let end = special.eos[0];
+            let model = SpeechWriter::new(model, weight, CtcTokens { blank, end });
             let (frames, go_on) = (frames.clone(), &mut |_| ControlFlow::Continue(()));
             let written = transcribe(&model, frames, None, start, &options, go_on);
             let written = written.expect("a text");

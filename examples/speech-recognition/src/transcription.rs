@@ -6,7 +6,7 @@ use hearth::burn::tensor::backend::Backend;
 use hearth::data::{ErrorCounts, TokenId, Transcript, Utterance};
 use hearth::hub::ModelDirectory;
 use hearth::infer::{DecodeOptions, Strategy, transcribe};
-use hearth::model::{Autoregressive, SpeechToText, SpeechWriter};
+use hearth::model::{Autoregressive, CtcTokens, SpeechToText, SpeechWriter};
 use std::ops::ControlFlow;
 
 /// A recording: what is said in it, and what was heard.
@@ -31,7 +31,7 @@ pub(crate) fn hear<B: Backend>(
     let start = special.decoder_start.context("a start token")?;
     let blank = special.pad.context("a blank")?;
     let end = *special.eos.first().context("an end token")?;
-    let model = SpeechWriter::new(model, CTC_WEIGHT, [blank, end]);
+    let model = SpeechWriter::new(model, CTC_WEIGHT, CtcTokens { blank, end });
     let options = DecodeOptions {
         eos: special.eos.clone(),
         ..DecodeOptions::new(Strategy::Greedy, model.max_positions())

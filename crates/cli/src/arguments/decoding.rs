@@ -1,4 +1,4 @@
-//! How text is written: the options that `generate`, `translate` and `transcribe` share.
+//! How text is written: the options that `generate`, `translate`, `transcribe` and `evaluate` share.
 
 use super::{PrecisionOption, at_least_one, part};
 use clap::{Args, ValueEnum};

@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use hearth_data::TokenId;
 use hearth_hub::Model;
 use hearth_infer::{Mixture, SpeechEnsemble};
-use hearth_model::SpeechWriter;
+use hearth_model::{CtcTokens, SpeechWriter};
 
 /// What the encoder's own head counts, where there is one and nobody says.
 const USUAL_CTC_WEIGHT: f64 = 0.5;
@@ -32,19 +32,18 @@ impl<'a, B: Backend> Hearer<'a, B> {
         command: &'static str,
     ) -> Result<Self, CliError> {
         let (first, others) = weighed(loaded, options)?;
-        let (writer, start) = first.speech(ctc_weight, command)?;
-        let mut writers = vec![(writer, 1.0)];
+        let mut writers = vec![(first.speech(ctc_weight, command)?, 1.0)];
         for (other, weight) in others {
-            writers.push((other.speech(ctc_weight, command)?.0, weight));
+            writers.push((other.speech(ctc_weight, command)?, weight));
         }
         Ok(Self {
             writers,
             mixture: options.mixture.into(),
-            start,
+            start: first.speech_start()?,
         })
     }
 
-    /// They as one.
+    /// All of them as one model.
     pub(crate) fn model(&self) -> Result<SpeechEnsemble<'_, B>, CliError> {
         let (first, others) = self.writers.split_first().expect("a model is required");
         let mut all = SpeechEnsemble::of(&first.0);
@@ -56,25 +55,25 @@ impl<'a, B: Backend> Hearer<'a, B> {
 }
 
 impl<B: Backend> Loaded<B> {
-    /// The model as one that reads speech, and the token that its texts begin behind.
-    pub(super) fn speech(
+    /// The token that what a model of speech writes begins behind.
+    pub(super) fn speech_start(&self) -> Result<TokenId, CliError> {
+        let special = &self.directory.special;
+        self.need(
+            special.decoder_start.or(special.bos),
+            "decoder_start_token_id",
+            "a text begins behind it",
+        )
+    }
+
+    /// The model as one that reads speech.
+    fn speech(
         &self,
         ctc_weight: Option<f64>,
         command: &'static str,
-    ) -> Result<(SpeechWriter<'_, B>, TokenId), CliError> {
+    ) -> Result<SpeechWriter<'_, B>, CliError> {
         let Model::SpeechToText(model) = &self.directory.model else {
             return Err(self.wrong_model(command, "a model that reads speech"));
         };
-        let special = &self.directory.special;
-        let need = |token: Option<TokenId>, name, what| {
-            token.ok_or_else(|| CliError::NoToken {
-                path: self.path().to_owned(),
-                token: name,
-                what,
-            })
-        };
-        let start = special.decoder_start.or(special.bos);
-        let start = need(start, "decoder_start_token_id", "a text begins behind it")?;
         let weight = match (model.has_ctc(), ctc_weight) {
             (true, weight) => weight.unwrap_or(USUAL_CTC_WEIGHT),
             (false, None | Some(0.0)) => 0.0,
@@ -86,11 +85,18 @@ impl<B: Backend> Loaded<B> {
             }
         };
         if weight == 0.0 {
-            return Ok((SpeechWriter::decoder(model), start));
+            return Ok(SpeechWriter::decoder(model));
         }
-        let what = "the encoder's own head needs it";
-        let blank = need(special.pad, "pad_token_id", what)?;
-        let end = need(special.eos.first().copied(), "eos_token_id", what)?;
-        Ok((SpeechWriter::new(model, weight, [blank, end]), start))
+        let (special, what) = (&self.directory.special, "the encoder's own head needs it");
+        let blank = self.need(special.pad, "pad_token_id", what)?;
+        let end = self.need(special.eos.first().copied(), "eos_token_id", what)?;
+        if blank == end {
+            return Err(CliError::Input {
+                path: self.path().join("config.json"),
+                found: format!("{blank} for both pad_token_id and eos_token_id"),
+                expected: "two tokens: to the encoder's own head one says nothing, and one ends a text",
+            });
+        }
+        Ok(SpeechWriter::new(model, weight, CtcTokens { blank, end }))
     }
 }

@@ -209,20 +209,25 @@ impl<B: Backend> Loaded<B> {
     }
 
     pub(super) fn source_tokens(&self) -> Result<PairTokens, CliError> {
-        let special = &self.directory.special;
-        let need = |token: Option<TokenId>, name: &'static str| {
-            token.ok_or_else(|| CliError::NoToken {
-                path: self.path.clone(),
-                token: name,
-                what: "an encoder-decoder needs it",
-            })
-        };
+        let (special, what) = (&self.directory.special, "an encoder-decoder needs it");
+        let start = special.decoder_start.or(special.bos);
         Ok(PairTokens {
-            start: need(
-                special.decoder_start.or(special.bos),
-                "decoder_start_token_id",
-            )?,
-            pad: need(special.pad, "pad_token_id")?,
+            start: self.need(start, "decoder_start_token_id", what)?,
+            pad: self.need(special.pad, "pad_token_id", what)?,
+        })
+    }
+
+    /// A token of the config, without which `what`.
+    pub(super) fn need(
+        &self,
+        token: Option<TokenId>,
+        name: &'static str,
+        what: &'static str,
+    ) -> Result<TokenId, CliError> {
+        token.ok_or_else(|| CliError::NoToken {
+            path: self.path.clone(),
+            token: name,
+            what,
         })
     }
 

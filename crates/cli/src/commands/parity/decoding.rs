@@ -62,7 +62,7 @@ fn differing<P: Platform>(
     let go_on = &mut |_| ControlFlow::Continue(());
     let device = &context.device;
     let (n_before, pad, found) = if let Model::SpeechToText(model) = &loaded.directory.model {
-        let (_, start) = loaded.speech(Some(0.0), "parity")?;
+        let start = loaded.speech_start()?;
         let frames = inputs.frames(model, device)?;
         let [batch, n_frames, _] = frames.dims();
         let mask = inputs.padding_mask("attention_mask", [batch, n_frames], device)?;
