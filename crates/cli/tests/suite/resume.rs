@@ -174,13 +174,14 @@ pub(crate) fn a_quickstart_stops_behind_a_checkpoint_too(program: Program) {
 /// Waits until something has happened.
 #[cfg(unix)]
 fn wait(is_done: &dyn Fn() -> bool) {
-    for _ in 0..6000 {
+    // A software adapter compiles its kernels before the first step.
+    for _ in 0..60_000 {
         if is_done() {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("nothing happened for a minute");
+    panic!("nothing happened for ten minutes");
 }
 
 /// The last step of a run's metrics; 0 if there is none.
