@@ -10,7 +10,7 @@ use crate::sharing::Kept;
 use burn::tensor::{Bool, Int, Tensor, activation, backend::Backend, s};
 
 /// The least part of a prefix's likelihood that is told from nothing: its logarithm is a number in single precision. What no
-/// path can reach is no likelier than that; it is certain never to be the best.
+/// path can reach is given as much, 85 nats below the prefix.
 const LEAST: f32 = 1e-37;
 
 /// What stands for something else than what is said.
@@ -84,7 +84,7 @@ impl<B: Backend> CtcPrefix<B> {
     /// - returns `[batch, vocab]`
     pub(crate) fn predict(&self) -> Tensor<B, 2> {
         let blank = self.tokens.blank as usize;
-        // Behind what no path becomes all are alike, and the blank must not be.
+        // Behind a prefix that no path becomes all are alike; the blank must stay out of reach there too.
         activation::log_softmax(self.likelihoods(), 1)
             .clamp_min(IMPOSSIBLE)
             .slice_fill(s![.., blank..blank + 1], IMPOSSIBLE)
