@@ -72,7 +72,7 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
     }
 }
 
-/// The selected backend's best device: the processor.
+/// The selected backend's best device: the processor. Its [kernels](crate::kernels) are installed.
 ///
 /// # Errors
 /// None with this backend.
@@ -81,5 +81,6 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
     not(any(feature = "tch", feature = "wgpu"))
 ))]
 pub fn device() -> Result<Device<Selected>, NoDevice> {
+    hearth_kernels::install::<Selected>();
     Ok(Device::<Selected>::default())
 }

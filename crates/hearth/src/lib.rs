@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`kernels`] | operations that the backends in Rust compute at once |
 //! | [`model`] | the architectures, generic over `B: Backend` |
 //! | [`data`] | corpora and tokenizers |
 //! | [`batch`] | from token ids to tensors |
@@ -31,5 +32,6 @@ pub use hearth_batch as batch;
 pub use hearth_data as data;
 pub use hearth_hub as hub;
 pub use hearth_infer as infer;
+pub use hearth_kernels as kernels;
 pub use hearth_model as model;
 pub use hearth_train as train;

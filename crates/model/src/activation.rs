@@ -1,7 +1,8 @@
 //! The pointwise non-linearities of feed-forward networks.
 
-use burn::tensor::activation::{gelu, relu, sigmoid, silu};
+use burn::tensor::activation::{relu, sigmoid, silu};
 use burn::tensor::{Tensor, backend::Backend};
+use hearth_kernels::gelu;
 use serde::{Deserialize, Serialize};
 
 /// A pointwise non-linearity.

@@ -1,7 +1,8 @@
 //! The norms of a residual stream.
 
 use burn::module::{Initializer, Module, Param};
-use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
+use hearth_kernels::layer_norm;
 use serde::{Deserialize, Serialize};
 
 /// What a norm takes out of a vector before it scales the channels.
@@ -38,13 +39,7 @@ impl<B: Backend> Norm<B> {
     /// - returns `[batch, seq, d_model]`
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
         match &self.beta {
-            // The backend's own kernel.
-            Some(beta) => Tensor::from_primitive(TensorPrimitive::Float(B::layer_norm(
-                x.into_primitive().tensor(),
-                self.gamma.val().into_primitive().tensor(),
-                Some(beta.val().into_primitive().tensor()),
-                self.epsilon,
-            ))),
+            Some(beta) => layer_norm(x, self.gamma.val(), beta.val(), self.epsilon),
             None => {
                 let square = (x.clone() * x.clone()).mean_dim(2);
                 let length = square.add_scalar(self.epsilon).sqrt();

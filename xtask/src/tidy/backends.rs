@@ -9,8 +9,8 @@ use super::{
 };
 
 /// The crates that must be generic throughout.
-const GENERIC: [&str; 8] = [
-    "data", "model", "batch", "hub", "train", "infer", "serve", "cli",
+const GENERIC: [&str; 9] = [
+    "data", "kernels", "model", "batch", "hub", "train", "infer", "serve", "cli",
 ];
 
 /// The one file of the façade that may choose.

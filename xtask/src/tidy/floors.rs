@@ -10,8 +10,9 @@ use toml::{Table, Value};
 use super::{Problem, Tree, manifests::dependencies};
 
 /// The folders below `crates/`, floor by floor from the ground. Backends and examples are the floor above these.
-const FLOORS: [&[&str]; 4] = [
-    &["data", "model"],
+const FLOORS: [&[&str]; 5] = [
+    &["data", "kernels"],
+    &["model"],
     &["batch", "hub"],
     &["train", "infer"],
     &["cli", "serve", "hearth"],

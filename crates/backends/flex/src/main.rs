@@ -2,7 +2,7 @@
 
 use burn::backend::Autodiff;
 use burn_flex::{Flex, FlexDevice};
-use hearth_cli::{DeviceEntry, Platform, Unavailable, n_processors};
+use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -24,6 +24,10 @@ impl Platform for OnFlex {
 
     fn n_replicas() -> usize {
         n_processors()
+    }
+
+    fn prepare(_notice: Notice) {
+        hearth_kernels::install::<Flex>();
     }
 }
 

@@ -1,0 +1,38 @@
+//! Operations that Burn makes of many, each computed at once where a backend's numbers lie in the memory of the processor.
+//!
+//! Burn differentiates operation by operation: a layer norm is a dozen passes over its numbers forward, and more backward. On
+//! a GPU kernels can be fused; the backends in Rust run them one by one, and there the passes take longer than the
+//! products between them. So each function here is a door with two ways behind it. A backend that was [`install`]ed goes the
+//! short one: one pass over the numbers forward and one backward, in single precision. Any other, and any other type of
+//! number, goes the way of Burn's own operations. Both compute the same formula.
+//!
+//! ```
+//! use burn::backend::Autodiff;
+//! use burn::tensor::Tensor;
+//! use burn_flex::Flex;
+//!
+//! hearth_kernels::install::<Flex>();
+//! let x = Tensor::<Autodiff<Flex>, 1>::from_floats([-1.0, 0.0, 1.0], &Default::default()).require_grad();
+//! let y = hearth_kernels::gelu(x.clone());
+//! let slopes = x.grad(&y.sum().backward()).expect("a gradient");
+//! let slopes = slopes.into_data().to_vec::<f32>().expect("numbers");
+//! assert!((slopes[1] - 0.5).abs() < 1e-6);
+//! ```
+
+mod float;
+mod gelu;
+mod heads;
+mod host;
+mod installed;
+mod layer_norm;
+mod softmax;
+mod unary;
+
+pub use gelu::gelu;
+pub use heads::swap_heads;
+pub use installed::install;
+pub use layer_norm::layer_norm;
+pub use softmax::softmax_weights;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! Each short way against Burn's own operations, with gradients, on both backends in Rust.
+
+use crate::installed::install;
+use crate::{gelu, layer_norm, softmax_weights, swap_heads};
+use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Distribution, Tensor, TensorData, Tolerance};
+use burn_flex::Flex;
+use burn_ndarray::NdArray;
+
+/// More rows than a piece of work has, and not a whole number of vectors wide.
+const SHAPE: [usize; 4] = [3, 5, 40, 71];
+
+/// What a function makes of some numbers, and its gradients by each of them.
+type Computed = Vec<TensorData>;
+
+/// - `function`: of `x` and of two rows
+fn computed<B: AutodiffBackend>(
+    function: impl Fn(Tensor<B, 4>, [Tensor<B, 1>; 2]) -> Tensor<B, 4>,
+    x: &TensorData,
+) -> Computed {
+    let device = B::Device::default();
+    let x = Tensor::<B, 4>::from_data(x.clone(), &device).require_grad();
+    let rows = [0.5, -1.5].map(|first| {
+        let row = (0..SHAPE[3]).map(|i| first + i as f32 / 50.0);
+        Tensor::<B, 1>::from_floats(row.collect::<Vec<_>>().as_slice(), &device).require_grad()
+    });
+    let y = function(x.clone(), rows.clone());
+    let shape = y.dims();
+    let n: usize = shape.iter().product();
+    let factors: Vec<f32> = (0..n)
+        .map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0)
+        .collect();
+    let factors = Tensor::<B, 4>::from_data(TensorData::new(factors, shape), &device);
+    let gradients = (y.clone() * factors).sum().backward();
+    let mut all = vec![y.into_data()];
+    all.extend(x.grad(&gradients).map(Tensor::into_data));
+    all.extend(
+        rows.iter()
+            .filter_map(|row| Some(row.grad(&gradients)?.into_data())),
+    );
+    all
+}
+
+/// Checkpointing keeps Burn's operations: the same function the long way and the short way.
+fn assert_same<I: Backend>(
+    long: impl Fn(
+        Tensor<Autodiff<I, BalancedCheckpointing>, 4>,
+        [Tensor<Autodiff<I, BalancedCheckpointing>, 1>; 2],
+    ) -> Tensor<Autodiff<I, BalancedCheckpointing>, 4>,
+    short: impl Fn(Tensor<Autodiff<I>, 4>, [Tensor<Autodiff<I>, 1>; 2]) -> Tensor<Autodiff<I>, 4>,
+    n: usize,
+    tolerance: f32,
+) {
+    install::<I>();
+    I::seed(&Default::default(), 3);
+    let x = Tensor::<I, 4>::random(SHAPE, Distribution::Normal(0.3, 2.0), &Default::default());
+    let x = x.into_data();
+    let (long, short) = (computed(long, &x), computed(short, &x));
+    assert_eq!((long.len(), short.len()), (n, n));
+    for (long, short) in long.iter().zip(&short) {
+        short.assert_approx_eq::<f32>(long, Tolerance::absolute(tolerance));
+    }
+}
+
+macro_rules! on_both {
+    ($long:expr, $short:expr, $n:expr, $tolerance:expr) => {
+        assert_same::<Flex>($long, $short, $n, $tolerance);
+        assert_same::<NdArray>($long, $short, $n, $tolerance);
+    };
+}
+
+#[test]
+fn gelu_is_gelu() {
+    // Burn's own on ndarray is an approximation, which is what is off.
+    assert_same::<Flex>(|x, _| gelu(x), |x, _| gelu(x), 2, 2e-6);
+    assert_same::<NdArray>(|x, _| gelu(x), |x, _| gelu(x), 2, 2e-3);
+}
+
+#[test]
+fn gelu_is_the_formula_far_out_too() {
+    install::<Flex>();
+    let x: Vec<f32> = (-1300..=1300).map(|i| i as f32 / 100.0).collect();
+    let device = Default::default();
+    let found = gelu(Tensor::<Flex, 1>::from_floats(x.as_slice(), &device)).into_data();
+    for (x, found) in x.into_iter().zip(found.iter::<f64>()) {
+        let expected = by_an_integral(f64::from(x));
+        // The square in the exponent is rounded.
+        let share = 5e-7 + f64::from(f32::EPSILON) * f64::from(x * x) / 2.0;
+        let error = (found - expected).abs();
+        assert!(
+            error <= share * expected.abs() + 1e-36,
+            "{x}: {found} {expected}"
+        );
+    }
+}
+
+/// `x Φ(x)`: the tail as an integral of the normal density, by Simpson's rule.
+fn by_an_integral(x: f64) -> f64 {
+    const N: usize = 4000;
+    let (a, h) = (x.abs(), 12.0 / N as f64);
+    // e^(-(a+s)²/2) = e^(-a²/2) e^(-as - s²/2): relative accuracy far out.
+    let at = |i: usize| {
+        let s = i as f64 * h;
+        (-a * s - s * s / 2.0).exp()
+    };
+    let inner = (1..N).map(|i| at(i) * if i % 2 == 1 { 4.0 } else { 2.0 });
+    let sum = at(0) + at(N) + inner.sum::<f64>();
+    let tail = sum * h / 3.0 * (-a * a / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    x * if x < 0.0 { tail } else { 1.0 - tail }
+}
+
+#[test]
+fn layer_norm_is_layer_norm() {
+    // The gradients of both rows are sums over 600 others.
+    on_both!(
+        |x, [gamma, beta]| layer_norm(x, gamma, beta, 1e-5),
+        |x, [gamma, beta]| layer_norm(x, gamma, beta, 1e-5),
+        4,
+        1e-4
+    );
+}
+
+#[test]
+fn softmax_is_softmax() {
+    on_both!(
+        |x, _| match softmax_weights(x, true) {
+            (weights, Some(total)) => weights / total,
+            (weights, None) => weights,
+        },
+        |x, _| {
+            let (weights, total) = softmax_weights(x, true);
+            assert!(total.is_none());
+            weights
+        },
+        2,
+        1e-6
+    );
+}
+
+#[test]
+fn a_query_that_sees_nothing_has_no_weights_and_a_finite_gradient() {
+    fn check<B: AutodiffBackend>() {
+        let device = Default::default();
+        let hidden = Tensor::<B, 4>::full([1, 1, 2, 3], f32::NEG_INFINITY, &device);
+        let hidden = hidden.require_grad();
+        let weights = match softmax_weights(hidden.clone(), true) {
+            (weights, Some(total)) => weights / total,
+            (weights, None) => weights,
+        };
+        assert_eq!(weights.to_data().iter::<f32>().sum::<f32>(), 0.0);
+        let gradient = hidden.grad(&weights.sum().backward()).expect("a gradient");
+        assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
+    }
+    install::<Flex>();
+    check::<Autodiff<Flex>>();
+    check::<Autodiff<Flex, BalancedCheckpointing>>();
+}
+
+#[test]
+fn heads_change_places() {
+    on_both!(|x, _| swap_heads(x), |x, _| swap_heads(x), 2, 0.0);
+}
+
+#[test]
+fn what_is_frozen_has_no_gradient() {
+    install::<Flex>();
+    let device = Default::default();
+    let x = Tensor::<Autodiff<Flex>, 2>::ones([2, 3], &device).require_grad();
+    let gamma = Tensor::<Autodiff<Flex>, 1>::ones([3], &device);
+    let beta = Tensor::<Autodiff<Flex>, 1>::zeros([3], &device).require_grad();
+    let y = layer_norm(x.clone(), gamma.clone(), beta.clone(), 1e-5);
+    let gradients = y.sum().backward();
+    assert!(gamma.grad(&gradients).is_none());
+    assert!(x.grad(&gradients).is_some() && beta.grad(&gradients).is_some());
+}
+
+#[test]
+fn half_precision_goes_the_long_way() {
+    install::<Flex>();
+    let device = Default::default();
+    let x = Tensor::<Flex, 1>::from_floats([-1.0, 2.0], &device);
+    let half = gelu(x.clone().cast(burn::tensor::DType::F16));
+    assert_eq!(half.dtype(), burn::tensor::DType::F16);
+    let whole = gelu(x).into_data();
+    half.into_data()
+        .convert::<f32>()
+        .assert_approx_eq::<f32>(&whole, Tolerance::absolute(2e-3));
+}
