@@ -81,6 +81,6 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
     not(any(feature = "tch", feature = "wgpu"))
 ))]
 pub fn device() -> Result<Device<Selected>, NoDevice> {
-    hearth_kernels::install::<Selected>();
+    hearth_kernels::install::<hearth_kernels::InMemory<Selected>>();
     Ok(Device::<Selected>::default())
 }

@@ -1,12 +1,8 @@
 //! Which backends go the short way.
 
-use crate::gelu::Gelu;
-use crate::heads::SwapHeads;
-use crate::layer_norm;
-use crate::softmax::Softmax;
-use crate::unary;
+use crate::graph;
+use crate::kernels::Kernels;
 use burn::backend::Autodiff;
-use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{DType, Tensor, TensorPrimitive};
@@ -15,59 +11,59 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 /// The short ways of a backend.
-pub(crate) struct Kernels<B: Backend> {
-    pub(crate) gelu: fn(FloatTensor<B>) -> FloatTensor<B>,
-    pub(crate) layer_norm: LayerNormKernel<B>,
-    pub(crate) softmax: fn(FloatTensor<B>) -> FloatTensor<B>,
-    pub(crate) swap_heads: fn(FloatTensor<B>) -> FloatTensor<B>,
+pub(crate) struct Ways<B: Backend> {
+    pub(crate) gelu: Unary<B>,
+    pub(crate) softmax: Unary<B>,
+    pub(crate) swap_heads: Unary<B>,
+    pub(crate) layer_norm: fn([FloatTensor<B>; 3], f64) -> FloatTensor<B>,
 }
 
-type LayerNormKernel<B> = fn(FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f64) -> FloatTensor<B>;
+type Unary<B> = fn(FloatTensor<B>) -> FloatTensor<B>;
 
-impl<B: Backend> Clone for Kernels<B> {
+impl<B: Backend> Clone for Ways<B> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<B: Backend> Copy for Kernels<B> {}
+impl<B: Backend> Copy for Ways<B> {}
 
-/// The [`Kernels`] of each backend that has some, by its type.
+/// The [`Ways`] of each backend that has some, by its type.
 static INSTALLED: RwLock<Option<HashMap<TypeId, Box<dyn Any + Send + Sync>>>> = RwLock::new(None);
 
-/// Has a backend, with gradients and without, go the short way from now on, in the whole process.
+/// Has a backend, with gradients and without, go the short way from now on, in the whole process: by [`InMemory`] kernels if
+/// the processor reads its tensors where they lie, else by its own.
 ///
-/// It is for backends whose tensors lie in the memory of the processor: numbers are read and written there, which would
-/// be right on any other device and slow. A model that is trained with gradient checkpointing keeps Burn's operations, each
-/// of which can be computed anew.
-pub fn install<B: Backend>() {
-    add::<B>(Kernels {
-        gelu: unary::plain::<B, Gelu>,
-        layer_norm: layer_norm::plain::<B>,
-        softmax: unary::plain::<B, Softmax>,
-        swap_heads: unary::plain::<B, SwapHeads>,
+/// A model that is trained with gradient checkpointing keeps Burn's operations, each of which can be computed anew.
+///
+/// [`InMemory`]: crate::InMemory
+pub fn install<K: Kernels>() {
+    add::<K::Backend>(Ways {
+        gelu: |x| K::gelu(x, false).0,
+        softmax: |x| K::softmax(x, false).0,
+        swap_heads: K::swap_heads,
+        layer_norm: |of, epsilon| K::layer_norm(of, epsilon, false).0,
     });
-    add::<Autodiff<B>>(Kernels {
-        gelu: unary::tracked::<B, NoCheckpointing, Gelu>,
-        layer_norm: layer_norm::tracked::<B, NoCheckpointing>,
-        softmax: unary::tracked::<B, NoCheckpointing, Softmax>,
-        swap_heads: unary::tracked::<B, NoCheckpointing, SwapHeads>,
+    add::<Autodiff<K::Backend>>(Ways {
+        gelu: graph::gelu::<K>,
+        softmax: graph::softmax::<K>,
+        swap_heads: graph::swap_heads::<K>,
+        layer_norm: graph::layer_norm::<K>,
     });
 }
 
-fn add<B: Backend>(kernels: Kernels<B>) {
+fn add<B: Backend>(ways: Ways<B>) {
     let mut installed = INSTALLED.write().unwrap_or_else(PoisonError::into_inner);
     let backends = installed.get_or_insert_default();
-    backends.insert(TypeId::of::<B>(), Box::new(kernels));
+    backends.insert(TypeId::of::<B>(), Box::new(ways));
 }
 
 /// The short ways for tensors like this one, if there are any.
-pub(crate) fn kernels<B: Backend, const D: usize>(x: &Tensor<B, D>) -> Option<Kernels<B>> {
+pub(crate) fn ways<B: Backend, const D: usize>(x: &Tensor<B, D>) -> Option<Ways<B>> {
     let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
-    let found = installed.as_ref()?.get(&TypeId::of::<B>())?;
-    (x.dtype() == DType::F32)
-        .then(|| found.downcast_ref::<Kernels<B>>().copied())
-        .flatten()
+    let ways = installed.as_ref()?.get(&TypeId::of::<B>())?;
+    let ways = ways.downcast_ref::<Ways<B>>().copied();
+    ways.filter(|_| x.dtype() == DType::F32)
 }
 
 /// A tensor by what it is made of.

@@ -10,29 +10,26 @@
 //! use burn::backend::Autodiff;
 //! use burn::tensor::Tensor;
 //! use burn_flex::Flex;
+//! use hearth_kernels::{InMemory, gelu, install};
 //!
-//! hearth_kernels::install::<Flex>();
+//! install::<InMemory<Flex>>();
 //! let x = Tensor::<Autodiff<Flex>, 1>::from_floats([-1.0, 0.0, 1.0], &Default::default()).require_grad();
-//! let y = hearth_kernels::gelu(x.clone());
+//! let y = gelu(x.clone());
 //! let slopes = x.grad(&y.sum().backward()).expect("a gradient");
 //! let slopes = slopes.into_data().to_vec::<f32>().expect("numbers");
 //! assert!((slopes[1] - 0.5).abs() < 1e-6);
 //! ```
 
-mod float;
-mod gelu;
-mod heads;
-mod host;
+mod graph;
+mod in_memory;
 mod installed;
-mod layer_norm;
-mod softmax;
-mod unary;
+mod kernels;
+mod operations;
 
-pub use gelu::gelu;
-pub use heads::swap_heads;
+pub use in_memory::InMemory;
 pub use installed::install;
-pub use layer_norm::layer_norm;
-pub use softmax::softmax_weights;
+pub use kernels::{Float, Kept, Kernels};
+pub use operations::{gelu, layer_norm, softmax_weights, swap_heads};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,6 @@
 //! Each short way against Burn's own operations, with gradients, on both backends in Rust.
 
-use crate::installed::install;
-use crate::{gelu, layer_norm, softmax_weights, swap_heads};
+use crate::{InMemory, gelu, install, layer_norm, softmax_weights, swap_heads};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -53,7 +52,7 @@ fn assert_same<I: Backend>(
     n: usize,
     tolerance: f32,
 ) {
-    install::<I>();
+    install::<InMemory<I>>();
     I::seed(&Default::default(), 3);
     let x = Tensor::<I, 4>::random(SHAPE, Distribution::Normal(0.3, 2.0), &Default::default());
     let x = x.into_data();
@@ -80,7 +79,7 @@ fn gelu_is_gelu() {
 
 #[test]
 fn gelu_is_the_formula_far_out_too() {
-    install::<Flex>();
+    install::<InMemory<Flex>>();
     let x: Vec<f32> = (-1300..=1300).map(|i| i as f32 / 100.0).collect();
     let device = Default::default();
     let found = gelu(Tensor::<Flex, 1>::from_floats(x.as_slice(), &device)).into_data();
@@ -153,7 +152,7 @@ fn a_query_that_sees_nothing_has_no_weights_and_a_finite_gradient() {
         let gradient = hidden.grad(&weights.sum().backward()).expect("a gradient");
         assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
     }
-    install::<Flex>();
+    install::<InMemory<Flex>>();
     check::<Autodiff<Flex>>();
     check::<Autodiff<Flex, BalancedCheckpointing>>();
 }
@@ -165,7 +164,7 @@ fn heads_change_places() {
 
 #[test]
 fn what_is_frozen_has_no_gradient() {
-    install::<Flex>();
+    install::<InMemory<Flex>>();
     let device = Default::default();
     let x = Tensor::<Autodiff<Flex>, 2>::ones([2, 3], &device).require_grad();
     let gamma = Tensor::<Autodiff<Flex>, 1>::ones([3], &device);
@@ -178,7 +177,7 @@ fn what_is_frozen_has_no_gradient() {
 
 #[test]
 fn half_precision_goes_the_long_way() {
-    install::<Flex>();
+    install::<InMemory<Flex>>();
     let device = Default::default();
     let x = Tensor::<Flex, 1>::from_floats([-1.0, 2.0], &device);
     let half = gelu(x.clone().cast(burn::tensor::DType::F16));

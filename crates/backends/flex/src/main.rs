@@ -3,6 +3,7 @@
 use burn::backend::Autodiff;
 use burn_flex::{Flex, FlexDevice};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
+use hearth_kernels::{InMemory, install};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -27,7 +28,7 @@ impl Platform for OnFlex {
     }
 
     fn prepare(_notice: Notice) {
-        hearth_kernels::install::<Flex>();
+        install::<InMemory<Flex>>();
     }
 }
 

@@ -1,23 +1,8 @@
 //! The exact GELU.
 
-use crate::float::{exp, polynomial};
-use crate::host::{PIECE, work};
-use crate::installed::{float, kernels, primitive};
-use crate::unary::{Unary, Values};
-use burn::tensor::{Tensor, activation, backend::Backend};
+use super::float::{exp, polynomial};
+use super::work::{PIECE, work};
 use pulp::NullaryFnOnce;
-
-/// `x Φ(x)`, with `Φ` the distribution function of the normal distribution. Hendrycks and Gimpel 2016
-/// <https://arxiv.org/abs/1606.08415>.
-///
-/// - `x`: any shape
-/// - returns the same shape
-pub fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    match kernels(&x) {
-        Some(kernels) => float((kernels.gelu)(primitive(x))),
-        None => activation::gelu(x),
-    }
-}
 
 /// `x Φ(x)` and its slope, `Φ(x) + x φ(x)`: the first to 5e-7 of itself and what rounding `x²` does to `e^(-x²/2)`.
 ///
@@ -45,31 +30,27 @@ fn value_and_slope(x: f32) -> (f32, f32) {
     (x * below, below + x * bell * INVERSE_ROOT_OF_2_PI)
 }
 
-/// Keeps the slopes.
-#[derive(Debug, Default)]
-pub(crate) struct Gelu;
+/// GELU of numbers, in their place.
+pub(super) fn forward(x: &mut [f32]) {
+    work(x.chunks_mut(PIECE).map(WithoutSlopes).collect());
+}
 
-impl Unary for Gelu {
-    fn forward(mut x: Vec<f32>, shape: Vec<usize>, keep: bool) -> (Values, Vec<f32>) {
-        let mut slopes = if keep { vec![0.0; x.len()] } else { Vec::new() };
-        if keep {
-            let pieces = x.chunks_mut(PIECE).zip(slopes.chunks_mut(PIECE));
-            work(pieces.map(|(x, slopes)| WithSlopes(x, slopes)).collect());
-        } else {
-            work(x.chunks_mut(PIECE).map(WithoutSlopes).collect());
-        }
-        ((x, shape), slopes)
-    }
+/// GELU of numbers, in their place, and its slopes.
+pub(super) fn forward_with_slopes(x: &mut [f32]) -> Vec<f32> {
+    let mut slopes = vec![0.0; x.len()];
+    let pieces = x.chunks_mut(PIECE).zip(slopes.chunks_mut(PIECE));
+    work(pieces.map(|(x, slopes)| WithSlopes(x, slopes)).collect());
+    slopes
+}
 
-    fn backward(slopes: &[f32], (mut gradient, shape): Values) -> Values {
-        let pieces = gradient.chunks_mut(PIECE).zip(slopes.chunks(PIECE));
-        work(
-            pieces
-                .map(|(gradient, slopes)| Times(gradient, slopes))
-                .collect(),
-        );
-        (gradient, shape)
-    }
+/// Multiplies by the slopes.
+pub(super) fn backward(slopes: &[f32], gradient: &mut [f32]) {
+    let pieces = gradient.chunks_mut(PIECE).zip(slopes.chunks(PIECE));
+    work(
+        pieces
+            .map(|(gradient, slopes)| Times(gradient, slopes))
+            .collect(),
+    );
 }
 
 struct WithSlopes<'a>(&'a mut [f32], &'a mut [f32]);

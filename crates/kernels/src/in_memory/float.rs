@@ -9,7 +9,7 @@ const LEAST: f32 = -87.0;
 /// `x = k ln 2 + r` with a whole `k` and `|r| ≤ ln 2 / 2`: Taylor's polynomial of `r` of degree 7, which is 5e-9 off, times
 /// `2ᵏ`, which is made of bits. Products and sums are not contracted, so that every machine has the same result.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     /// `1.5 · 2²³`: a number that it is added to is rounded to a whole one, which lies in the lowest bits.
     const ROUNDING: f32 = 12_582_912.0;
     /// The leading bits of `ln 2`, so that their products with whole numbers are exact, and the rest.
@@ -34,7 +34,7 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// By Horner's rule, the highest power first.
 #[inline(always)]
-pub(crate) fn polynomial(terms: &[f32], x: f32) -> f32 {
+pub(super) fn polynomial(terms: &[f32], x: f32) -> f32 {
     terms.iter().fold(0.0, |sum, term| sum * x + term)
 }
 
@@ -43,7 +43,7 @@ const LANES: usize = 16;
 
 /// The sum of what `term` makes of each number.
 #[inline(always)]
-pub(crate) fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+pub(super) fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     fold([row; 1], 0.0, |sum, [x]| sum + term(x))
         .into_iter()
         .sum()
@@ -51,7 +51,7 @@ pub(crate) fn sum(row: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 
 /// The sum of the products of two rows of one length.
 #[inline(always)]
-pub(crate) fn dot(one: &[f32], other: &[f32]) -> f32 {
+pub(super) fn dot(one: &[f32], other: &[f32]) -> f32 {
     fold([one, other], 0.0, |sum, [a, b]| sum + a * b)
         .into_iter()
         .sum()
@@ -59,7 +59,7 @@ pub(crate) fn dot(one: &[f32], other: &[f32]) -> f32 {
 
 /// The highest number; the lowest there is, if there is no higher one.
 #[inline(always)]
-pub(crate) fn highest(row: &[f32]) -> f32 {
+pub(super) fn highest(row: &[f32]) -> f32 {
     fold([row; 1], f32::MIN, |highest, [x]| larger(highest, x))
         .into_iter()
         .fold(f32::MIN, larger)
@@ -67,7 +67,7 @@ pub(crate) fn highest(row: &[f32]) -> f32 {
 
 /// The second where it is larger, else the first.
 #[inline(always)]
-pub(crate) fn larger(one: f32, other: f32) -> f32 {
+pub(super) fn larger(one: f32, other: f32) -> f32 {
     if other > one { other } else { one }
 }
 

@@ -1,0 +1,144 @@
+//! Layer norm.
+
+use super::float::{dot, sum};
+use super::work::{rows_a_piece, work};
+use pulp::NullaryFnOnce;
+
+/// What is kept of rows.
+pub(super) struct Normal {
+    /// Without their mean and of length one, before scale and shift.
+    pub(super) rows: Vec<f32>,
+    /// What each was multiplied by for it.
+    pub(super) factors: Vec<f32>,
+}
+
+/// - `gamma`, `beta`: as wide as a row
+/// - returns rows that are scaled and shifted, too
+pub(super) fn forward(
+    x: Vec<f32>,
+    gamma: &[f32],
+    beta: &[f32],
+    epsilon: f64,
+) -> (Vec<f32>, Normal) {
+    let (mut rows, width) = (x, gamma.len().max(1));
+    let mut y = vec![0.0; rows.len()];
+    let mut factors = vec![0.0; rows.len() / width];
+    let n_rows = rows_a_piece(width);
+    let pieces = rows
+        .chunks_mut(n_rows * width)
+        .zip(y.chunks_mut(n_rows * width));
+    let pieces = pieces.zip(factors.chunks_mut(n_rows));
+    let pieces = pieces.map(|((x, y), factors)| Rows {
+        x,
+        y,
+        factors,
+        gamma,
+        beta,
+        epsilon: epsilon as f32,
+    });
+    work(pieces.collect());
+    (y, Normal { rows, factors })
+}
+
+/// From the gradient by what came out that by what went in, in its place; and those by `γ` and `β`.
+pub(super) fn backward(normal: &Normal, gamma: &[f32], gradient: &mut [f32]) -> [Vec<f32>; 2] {
+    let width = gamma.len().max(1);
+    let n_rows = rows_a_piece(width);
+    let n_pieces = normal.factors.len().div_ceil(n_rows);
+    // Of each piece those by γ and by β, to be added up in their order, however many threads there are.
+    let mut by_channel = vec![0.0; n_pieces * 2 * width];
+    let rows = normal.rows.chunks(n_rows * width);
+    let pieces = gradient.chunks_mut(n_rows * width).zip(rows);
+    let pieces = pieces.zip(normal.factors.chunks(n_rows));
+    let pieces = pieces.zip(by_channel.chunks_mut(2 * width));
+    let pieces = pieces.map(|(((gradient, normal), factors), by_channel)| Slopes {
+        gradient,
+        normal,
+        factors,
+        gamma,
+        by_channel,
+    });
+    work(pieces.collect());
+    [0, width].map(|first| {
+        let mut sums = vec![0.0; width];
+        for piece in by_channel.chunks(2 * width) {
+            for (sum, number) in sums.iter_mut().zip(&piece[first..]) {
+                *sum += number;
+            }
+        }
+        sums
+    })
+}
+
+struct Rows<'a> {
+    /// Becomes normal.
+    x: &'a mut [f32],
+    y: &'a mut [f32],
+    factors: &'a mut [f32],
+    gamma: &'a [f32],
+    beta: &'a [f32],
+    epsilon: f32,
+}
+
+impl NullaryFnOnce for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let width = self.gamma.len();
+        let rows = self.x.chunks_mut(width).zip(self.y.chunks_mut(width));
+        for ((x, y), factor) in rows.zip(self.factors) {
+            let mean = sum(x, |x| x) / width as f32;
+            for x in x.iter_mut() {
+                *x -= mean;
+            }
+            let variance = sum(x, |x| x * x) / width as f32;
+            *factor = 1.0 / (variance + self.epsilon).sqrt();
+            let channels = self.gamma.iter().zip(self.beta);
+            for ((x, y), (gamma, beta)) in x.iter_mut().zip(y).zip(channels) {
+                *x *= *factor;
+                *y = *x * gamma + beta;
+            }
+        }
+    }
+}
+
+struct Slopes<'a> {
+    /// By what came out; becomes that by what went in.
+    gradient: &'a mut [f32],
+    normal: &'a [f32],
+    factors: &'a [f32],
+    gamma: &'a [f32],
+    /// By `γ`, then by `β`; zero at first.
+    by_channel: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Slopes<'_> {
+    type Output = ();
+
+    /// With `h = g γ`: `(h - mean(h) - n mean(h n)) · factor`, where `n` is normal.
+    #[inline(always)]
+    fn call(self) {
+        let width = self.gamma.len();
+        let (by_gamma, by_beta) = self.by_channel.split_at_mut(width);
+        let rows = self
+            .gradient
+            .chunks_mut(width)
+            .zip(self.normal.chunks(width));
+        for ((gradient, normal), factor) in rows.zip(self.factors) {
+            let channels = by_gamma.iter_mut().zip(by_beta.iter_mut()).zip(self.gamma);
+            for ((g, n), ((by_gamma, by_beta), gamma)) in
+                gradient.iter_mut().zip(normal).zip(channels)
+            {
+                *by_gamma += *g * n;
+                *by_beta += *g;
+                *g *= gamma;
+            }
+            let mean = sum(gradient, |h| h) / width as f32;
+            let along = dot(gradient, normal) / width as f32;
+            for (g, n) in gradient.iter_mut().zip(normal) {
+                *g = (*g - mean - n * along) * factor;
+            }
+        }
+    }
+}

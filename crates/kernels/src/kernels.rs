@@ -1,0 +1,41 @@
+//! What a backend computes at once.
+
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
+use std::fmt::Debug;
+
+/// Tensors of a backend without gradients.
+pub type Float<K> = FloatTensor<<K as Kernels>::Backend>;
+
+/// What was computed, and what its gradient needs, if one is wanted.
+pub type Kept<K> = (Float<K>, Vec<Float<K>>);
+
+/// The operations of a backend in single precision, each at once, and their gradients.
+///
+/// Forward, `keep` says whether a gradient will be wanted; backward, `kept` is what was kept for it, and `gradient` is that
+/// by what was computed.
+pub trait Kernels: Debug + Send + 'static {
+    /// Without gradients.
+    type Backend: Backend;
+
+    /// [`gelu`](crate::gelu).
+    fn gelu(x: Float<Self>, keep: bool) -> Kept<Self>;
+
+    /// The gradient by `x`.
+    fn gelu_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> Float<Self>;
+
+    /// `softmax(x)` over the last axis, where a row of nothing but `-inf` has zeros.
+    fn softmax(x: Float<Self>, keep: bool) -> Kept<Self>;
+
+    /// The gradient by `x`.
+    fn softmax_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> Float<Self>;
+
+    /// [`swap_heads`](crate::swap_heads), which is its own gradient.
+    fn swap_heads(x: Float<Self>) -> Float<Self>;
+
+    /// [`layer_norm`](crate::layer_norm), of `x`, `γ` and `β`.
+    fn layer_norm(of: [Float<Self>; 3], epsilon: f64, keep: bool) -> Kept<Self>;
+
+    /// The gradients by `x`, `γ` and `β`.
+    fn layer_norm_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> [Float<Self>; 3];
+}

@@ -1,0 +1,70 @@
+//! The doors: what models call.
+
+use crate::installed::{float, primitive, ways};
+use burn::tensor::activation::{self, softmax};
+use burn::tensor::{Tensor, backend::Backend};
+
+/// `x Φ(x)`, with `Φ` the distribution function of the normal distribution. Hendrycks and Gimpel 2016
+/// <https://arxiv.org/abs/1606.08415>.
+///
+/// - `x`: any shape
+/// - returns the same shape
+pub fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match ways(&x) {
+        Some(ways) => float((ways.gelu)(primitive(x))),
+        None => activation::gelu(x),
+    }
+}
+
+/// The softmax of scores over their last axis, and what it is yet to be divided by, if it is: behind the product that it goes
+/// into, which may be narrower.
+///
+/// - `x`: `[batch, n_heads, query_seq, key_seq]`
+/// - `is_masked`: whether a row may be nothing but `-inf`; it has zeros then, not NaN
+/// - returns the same shape, and `[batch, n_heads, query_seq, 1]`
+pub fn softmax_weights<B: Backend>(
+    x: Tensor<B, 4>,
+    is_masked: bool,
+) -> (Tensor<B, 4>, Option<Tensor<B, 4>>) {
+    if let Some(ways) = ways(&x) {
+        return (float((ways.softmax)(primitive(x))), None);
+    }
+    if !is_masked {
+        return (softmax(x, 3), None);
+    }
+    let highest = x.clone().detach().max_dim(3).clamp_min(f32::MIN);
+    let exponentials = (x - highest).exp();
+    let total = exponentials.clone().sum_dim(3).clamp_min(f32::MIN_POSITIVE);
+    (exponentials, Some(total))
+}
+
+/// `[batch, seq, n_heads, d_head]` -> `[batch, n_heads, seq, d_head]`, and back. Laid out anew where that is the short way: a
+/// product would read a turned view number by number.
+pub fn swap_heads<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    match ways(&x) {
+        Some(ways) => float((ways.swap_heads)(primitive(x))),
+        None => x.swap_dims(1, 2),
+    }
+}
+
+/// `(x - mean) / √(variance + ε) · γ + β` over the last axis. Ba et al. 2016 <https://arxiv.org/abs/1607.06450>.
+///
+/// - `x`: `[…, width]`
+/// - `gamma`, `beta`: `[width]`, of the type of `x`
+/// - returns `[…, width]`
+pub fn layer_norm<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    gamma: Tensor<B, 1>,
+    beta: Tensor<B, 1>,
+    epsilon: f64,
+) -> Tensor<B, D> {
+    let ways = ways(&x);
+    let of = [primitive(x), primitive(gamma), primitive(beta)];
+    float(match ways {
+        Some(ways) => (ways.layer_norm)(of, epsilon),
+        None => {
+            let [x, gamma, beta] = of;
+            B::layer_norm(x, gamma, Some(beta), epsilon)
+        }
+    })
+}
