@@ -40,8 +40,8 @@ impl<K: Kernels> Gradient<K, 1> for Softmax {
     }
 }
 
-pub(crate) fn softmax<K: Kernels>(x: Tracked<K>) -> Tracked<K> {
-    tracked::<K, Softmax, 1>([x], |[x], keep| K::softmax(x, keep))
+pub(crate) fn softmax<K: Kernels>(x: Tracked<K>, hides_rows: bool) -> Tracked<K> {
+    tracked::<K, Softmax, 1>([x], |[x], keep| K::softmax(x, hides_rows, keep))
 }
 
 #[derive(Debug)]

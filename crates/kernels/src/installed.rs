@@ -13,7 +13,7 @@ use std::sync::{PoisonError, RwLock};
 /// The short ways of a backend.
 pub(crate) struct Ways<B: Backend> {
     pub(crate) gelu: Unary<B>,
-    pub(crate) softmax: Unary<B>,
+    pub(crate) softmax: fn(FloatTensor<B>, bool) -> FloatTensor<B>,
     pub(crate) swap_heads: Unary<B>,
     pub(crate) layer_norm: fn([FloatTensor<B>; 3], f64) -> FloatTensor<B>,
 }
@@ -40,7 +40,7 @@ static INSTALLED: RwLock<Option<HashMap<TypeId, Box<dyn Any + Send + Sync>>>> = 
 pub fn install<K: Kernels>() {
     add::<K::Backend>(Ways {
         gelu: |x| K::gelu(x, false).0,
-        softmax: |x| K::softmax(x, false).0,
+        softmax: |x, hides_rows| K::softmax(x, hides_rows, false).0,
         swap_heads: K::swap_heads,
         layer_norm: |of, epsilon| K::layer_norm(of, epsilon, false).0,
     });

@@ -24,8 +24,10 @@ pub trait Kernels: Debug + Send + 'static {
     /// The gradient by `x`.
     fn gelu_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> Float<Self>;
 
-    /// `softmax(x)` over the last axis, where a row of nothing but `-inf` has zeros.
-    fn softmax(x: Float<Self>, keep: bool) -> Kept<Self>;
+    /// `softmax(x)` over the last axis.
+    ///
+    /// - `hides_rows`: whether a row may be nothing but `-inf`; it has zeros then, not NaN
+    fn softmax(x: Float<Self>, hides_rows: bool, keep: bool) -> Kept<Self>;
 
     /// The gradient by `x`.
     fn softmax_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> Float<Self>;

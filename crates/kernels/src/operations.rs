@@ -20,16 +20,16 @@ pub fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
 /// into, which may be narrower.
 ///
 /// - `x`: `[batch, n_heads, query_seq, key_seq]`
-/// - `is_masked`: whether a row may be nothing but `-inf`; it has zeros then, not NaN
+/// - `hides_rows`: whether a row may be nothing but `-inf`; it has zeros then, not NaN
 /// - returns the same shape, and `[batch, n_heads, query_seq, 1]`
 pub fn softmax_weights<B: Backend>(
     x: Tensor<B, 4>,
-    is_masked: bool,
+    hides_rows: bool,
 ) -> (Tensor<B, 4>, Option<Tensor<B, 4>>) {
     if let Some(ways) = ways(&x) {
-        return (float((ways.softmax)(primitive(x))), None);
+        return (float((ways.softmax)(primitive(x), hides_rows)), None);
     }
-    if !is_masked {
+    if !hides_rows {
         return (softmax(x, 3), None);
     }
     let highest = x.clone().detach().max_dim(3).clamp_min(f32::MIN);

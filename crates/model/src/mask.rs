@@ -89,9 +89,9 @@ impl<B: Backend> Mask<B> {
         }
     }
 
-    /// Whether every query sees every key alike.
-    pub(crate) fn is_none(&self) -> bool {
-        self.bias.is_none()
+    /// Whether there may be a query that sees nothing.
+    pub(crate) fn hides_rows(&self) -> bool {
+        self.bias.is_some() && !self.is_causal
     }
 
     /// Whether nothing but the future of a whole sequence is hidden.

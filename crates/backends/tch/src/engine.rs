@@ -1,8 +1,12 @@
 //! hearth on Burn's libtorch backend. `hearth-tch` finds libtorch and becomes this program.
 
+mod kernels;
+
 use burn::backend::Autodiff;
 use burn_tch::{LibTorch, LibTorchDevice};
-use hearth_cli::{DeviceEntry, Platform, Unavailable};
+use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable};
+use hearth_kernels::install;
+use kernels::Libtorch;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -35,6 +39,10 @@ impl Platform for OnTch {
             device: LibTorchDevice::Cpu,
         };
         Ok(cuda.chain(mps).chain([cpu]).collect())
+    }
+
+    fn prepare(_notice: Notice) {
+        install::<Libtorch>();
     }
 }
 

@@ -45,7 +45,7 @@ impl<B: Backend> Kernels for InMemory<B> {
         gradient.tensor()
     }
 
-    fn softmax(x: FloatTensor<B>, keep: bool) -> Kept<Self> {
+    fn softmax(x: FloatTensor<B>, _hides_rows: bool, keep: bool) -> Kept<Self> {
         let mut x = Values::<B>::of(x);
         let width = x.width();
         softmax::forward(&mut x.numbers, width);

@@ -1,0 +1,91 @@
+//! libtorch's own kernels for what Burn would make of many operations.
+
+use burn::tensor::ops::{ActivationOps, FloatTensorOps};
+use burn_tch::{LibTorch, TchTensor};
+use hearth_kernels::{Kept, Kernels};
+use tch::{Kind, Tensor};
+
+/// The axis that kernels work along.
+const LAST: i64 = -1;
+
+#[derive(Debug)]
+pub(crate) struct Libtorch;
+
+impl Kernels for Libtorch {
+    type Backend = LibTorch;
+
+    fn gelu(x: TchTensor, keep: bool) -> Kept<Self> {
+        let kept = keep.then(|| x.clone());
+        (<LibTorch>::gelu(x), kept.into_iter().collect())
+    }
+
+    fn gelu_backward(kept: Vec<TchTensor>, gradient: TchTensor) -> TchTensor {
+        let [x] = all(kept);
+        <LibTorch>::gelu_backward(x, gradient)
+    }
+
+    fn softmax(x: TchTensor, hides_rows: bool, keep: bool) -> Kept<Self> {
+        let y = TchTensor::new(match hides_rows {
+            true => x.tensor.internal_safe_softmax(LAST, None),
+            false => x.tensor.internal_softmax(LAST, false),
+        });
+        let kept = keep.then(|| y.clone());
+        (y, kept.into_iter().collect())
+    }
+
+    fn softmax_backward(kept: Vec<TchTensor>, gradient: TchTensor) -> TchTensor {
+        let [y] = all(kept);
+        let (y, gradient) = (y.tensor, gradient.tensor);
+        let found = Tensor::internal_softmax_backward_data(&gradient, &y, LAST, Kind::Float);
+        TchTensor::new(found)
+    }
+
+    /// Products read a turned view as fast as any.
+    fn swap_heads(x: TchTensor) -> TchTensor {
+        <LibTorch>::float_swap_dims(x, 1, 2)
+    }
+
+    fn layer_norm(of: [TchTensor; 3], epsilon: f64, keep: bool) -> Kept<Self> {
+        let [x, gamma, beta] = of;
+        let (y, mean, factor) = x.tensor.native_layer_norm(
+            gamma.tensor.size(),
+            Some(&gamma.tensor),
+            Some(&beta.tensor),
+            epsilon,
+        );
+        let y = TchTensor::new(y);
+        if !keep {
+            return (y, Vec::new());
+        }
+        let (mean, factor) = (TchTensor::new(mean), TchTensor::new(factor));
+        (y, vec![x, mean, factor, gamma])
+    }
+
+    /// With `n` the rows without their mean and of length one, and `h = g γ`: `(h - mean(h) - n mean(h n)) · factor`. Its own
+    /// kernel for it is not to be had from here.
+    fn layer_norm_backward(kept: Vec<TchTensor>, gradient: TchTensor) -> [TchTensor; 3] {
+        let [x, mean, factor, gamma] = all(kept).map(|kept| kept.tensor);
+        let (shape, width) = (x.size(), gamma.size()[0]);
+        let rows = |x: &Tensor, width| x.reshape([-1, width]);
+        let (g, factor) = (rows(&gradient.tensor, width), rows(&factor, 1));
+        let mut normal = rows(&x, width) - rows(&mean, 1);
+        let _ = normal.g_mul_(&factor);
+        let along = &g * &normal;
+        let channels = |x: &Tensor| x.sum_dim_intlist([0i64].as_slice(), false, Kind::Float);
+        let (by_gamma, by_beta) = (channels(&along), channels(&g));
+        // Products with a vector are weighted sums of each row.
+        let share = &gamma / -(width as f64);
+        let minus_mean = |x: &Tensor| x.mv(&share).reshape([-1, 1]);
+        let mut by_x = minus_mean(&g).addcmul(&normal, &minus_mean(&along));
+        let _ = by_x.addcmul_(&g, &gamma);
+        let _ = by_x.g_mul_(&factor);
+        [by_x.reshape(shape), by_gamma, by_beta].map(TchTensor::new)
+    }
+}
+
+/// What was kept, all of it.
+fn all<const N: usize>(kept: Vec<TchTensor>) -> [TchTensor; N] {
+    let n = kept.len();
+    kept.try_into()
+        .unwrap_or_else(|_| unreachable!("{n} are kept for {N}"))
+}
