@@ -16,6 +16,7 @@ pub(crate) struct Ways<B: Backend> {
     pub(crate) softmax: fn(FloatTensor<B>, bool) -> FloatTensor<B>,
     pub(crate) swap_heads: Unary<B>,
     pub(crate) layer_norm: fn([FloatTensor<B>; 3], f64) -> FloatTensor<B>,
+    pub(crate) attention: fn([FloatTensor<B>; 3], bool) -> Option<FloatTensor<B>>,
 }
 
 type Unary<B> = fn(FloatTensor<B>) -> FloatTensor<B>;
@@ -43,12 +44,16 @@ pub fn install<K: Kernels>() {
         softmax: |x, hides_rows| K::softmax(x, hides_rows, false).0,
         swap_heads: K::swap_heads,
         layer_norm: |of, epsilon| K::layer_norm(of, epsilon, false).0,
+        attention: |of, is_causal| {
+            K::attention(&of[0]).map(|kernel| (kernel.forward)(of, is_causal, false).0)
+        },
     });
     add::<Autodiff<K::Backend>>(Ways {
         gelu: graph::gelu::<K>,
         softmax: graph::softmax::<K>,
         swap_heads: graph::swap_heads::<K>,
         layer_norm: graph::layer_norm::<K>,
+        attention: graph::attention::<K>,
     });
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use std::fmt::Debug;
 
-/// Tensors of a backend without gradients.
+/// A tensor of a backend without gradients.
 pub type Float<K> = FloatTensor<<K as Kernels>::Backend>;
 
 /// What was computed, and what its gradient needs, if one is wanted.
@@ -40,4 +40,17 @@ pub trait Kernels: Debug + Send + 'static {
 
     /// The gradients by `x`, `γ` and `β`.
     fn layer_norm_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> [Float<Self>; 3];
+
+    /// [`attention`](crate::attention), if there is a kernel for such queries.
+    fn attention(_query: &Float<Self>) -> Option<AttentionKernel<Self>> {
+        None
+    }
+}
+
+/// Attention at once, forward and backward.
+pub struct AttentionKernel<K: Kernels + ?Sized> {
+    /// Of queries, keys and values; whether each position sees those up to its own alone; whether to keep.
+    pub forward: fn([Float<K>; 3], bool, bool) -> Kept<K>,
+    /// The gradients by all three, from what was kept, the same word on what is seen, and the gradient.
+    pub backward: fn(Vec<Float<K>>, bool, Float<K>) -> [Float<K>; 3],
 }

@@ -28,8 +28,8 @@ mod operations;
 
 pub use in_memory::InMemory;
 pub use installed::install;
-pub use kernels::{Float, Kept, Kernels};
-pub use operations::{gelu, layer_norm, softmax_weights, swap_heads};
+pub use kernels::{AttentionKernel, Float, Kept, Kernels};
+pub use operations::{attention, gelu, layer_norm, softmax_weights, swap_heads};
 
 #[cfg(test)]
 mod tests;

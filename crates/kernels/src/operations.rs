@@ -68,3 +68,21 @@ pub fn layer_norm<B: Backend, const D: usize>(
         }
     })
 }
+
+/// `softmax(q kᵀ) v`, if the backend has a kernel for it that knows gradients. Vaswani et al. 2017, §3.2
+/// <https://arxiv.org/abs/1706.03762>.
+///
+/// - `query`: `[batch, n_heads, query_seq, d_head]`, scaled
+/// - `key`, `value`: `[batch, n_heads, key_seq, d_head]`
+/// - `is_causal`: whether each position sees those up to its own alone, of as many
+/// - returns `[batch, n_heads, query_seq, d_head]`
+pub fn attention<B: Backend>(
+    query: &Tensor<B, 4>,
+    key: &Tensor<B, 4>,
+    value: &Tensor<B, 4>,
+    is_causal: bool,
+) -> Option<Tensor<B, 4>> {
+    let ways = ways(query).filter(|_| key.dtype() == query.dtype())?;
+    let of = [query, key, value].map(|x| primitive(x.clone()));
+    (ways.attention)(of, is_causal).map(float)
+}

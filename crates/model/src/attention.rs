@@ -16,7 +16,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::module::attention as fused_attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Tensor, backend::Backend, s};
-use hearth_kernels::{softmax_weights, swap_heads};
+use hearth_kernels::{attention, softmax_weights, swap_heads};
 
 /// Up to so many queries of a row are few.
 const FEW_QUERIES: usize = 16;
@@ -128,10 +128,36 @@ impl<B: Backend> Attention<B> {
                 let context = fused_attention(query, key, value, None, bias, options);
                 by_position(cast_to(context, outer))
             }
+            [memory] if maps.is_none() => {
+                let at_once = self.attend_at_once(&query, memory, mask);
+                let memory = std::slice::from_ref(memory);
+                at_once.unwrap_or_else(|| self.weigh(query, memory, mask, None))
+            }
             _ => self.weigh(query, memory, mask, maps),
         };
         let context = context.reshape([batch, query_seq, self.n_heads * d_head]);
         project(&self.output, context)
+    }
+
+    /// The same by a kernel that knows gradients, where there is one and the weights are left as they are.
+    ///
+    /// - `query`: `[batch, n_heads, query_seq, d_head]`, scaled
+    /// - returns `[batch, query_seq, n_heads, d_head]`
+    fn attend_at_once(
+        &self,
+        query: &Tensor<B, 4>,
+        memory: &KeyValue<B>,
+        mask: &Mask<B>,
+    ) -> Option<Tensor<B, 4>> {
+        let [_, _, query_seq, _] = query.dims();
+        let is_plain = self.n_kv_heads == self.n_heads
+            && self.dropout.prob == 0.0
+            && (mask.is_none() || mask.is_causal());
+        if !is_plain || query_seq <= FEW_QUERIES {
+            return None;
+        }
+        let context = attention(query, &memory.key, &memory.value, mask.is_causal())?;
+        Some(by_position(context))
     }
 
     /// The equation as it stands, with dropout on the weights.

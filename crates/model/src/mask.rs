@@ -89,6 +89,11 @@ impl<B: Backend> Mask<B> {
         }
     }
 
+    /// Whether every query sees every key alike.
+    pub(crate) fn is_none(&self) -> bool {
+        self.bias.is_none()
+    }
+
     /// Whether there may be a query that sees nothing.
     pub(crate) fn hides_rows(&self) -> bool {
         self.bias.is_some() && !self.is_causal
