@@ -52,5 +52,8 @@ pub struct AttentionKernel<K: Kernels + ?Sized> {
     /// Of queries, keys and values; whether each position sees those up to its own alone; whether to keep.
     pub forward: fn([Float<K>; 3], bool, bool) -> Kept<K>,
     /// The gradients by all three, from what was kept, the same word on what is seen, and the gradient.
-    pub backward: fn(Vec<Float<K>>, bool, Float<K>) -> [Float<K>; 3],
+    pub backward: AttentionBackward<K>,
 }
+
+/// The second half of an [`AttentionKernel`].
+pub type AttentionBackward<K> = fn(Vec<Float<K>>, bool, Float<K>) -> [Float<K>; 3];

@@ -1,10 +1,10 @@
-//! Operations that Burn makes of many, each computed at once where a backend's numbers lie in the memory of the processor.
+//! Operations that Burn makes of many, each computed at once where a backend can.
 //!
-//! Burn differentiates operation by operation: a layer norm is a dozen passes over its numbers forward, and more backward. On
-//! a GPU kernels can be fused; the backends in Rust run them one by one, and there the passes take longer than the
-//! products between them. So each function here is a door with two ways behind it. A backend that was [`install`]ed goes the
-//! short one: one pass over the numbers forward and one backward, in single precision. Any other, and any other type of
-//! number, goes the way of Burn's own operations. Both compute the same formula.
+//! Burn differentiates operation by operation: a layer norm is a dozen passes over its numbers forward, and more backward;
+//! on a processor the passes of a training step take longer than the products between them. So each function here is a
+//! door with two ways behind it. A backend whose [`Kernels`] were [`install`]ed goes the short one, in single precision:
+//! those of [`InMemory`] are for backends whose numbers the processor reads where they lie. Any other backend, and any other
+//! type of number, goes the way of Burn's own operations. Both compute the same formula.
 //!
 //! ```
 //! use burn::backend::Autodiff;
@@ -28,7 +28,7 @@ mod operations;
 
 pub use in_memory::InMemory;
 pub use installed::install;
-pub use kernels::{AttentionKernel, Float, Kept, Kernels};
+pub use kernels::{AttentionBackward, AttentionKernel, Float, Kept, Kernels};
 pub use operations::{attention, gelu, layer_norm, softmax_weights, swap_heads};
 
 #[cfg(test)]

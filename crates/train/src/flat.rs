@@ -24,7 +24,10 @@ impl Flat {
         let mut laying = Laying {
             gradients,
             factor: factor as f32,
-            flat: Self::default(),
+            flat: Self {
+                numbers: Vec::with_capacity(model.num_params()),
+                present: Vec::new(),
+            },
         };
         model.visit(&mut laying);
         laying.flat
