@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use hearth_infer::{DecodeOptions, Hypothesis, InferError, PairTokens, Strategy, TokenEvent};
+use hearth_kernels::{InMemory, install};
 use hearth_model::{
     Autoregressive, DecodingState, Gpt, GptConfig, LanguageModel, SpeechToText, SpeechToTextConfig,
     Transformer, TransformerConfig,
@@ -62,8 +63,10 @@ impl<B: Backend> ModuleMapper<B> for Redraw {
     }
 }
 
-/// The same model with the weights that belong to a seed.
+/// The same model with the weights that belong to a seed. On flex it has kernels, on ndarray Burn's operations, so that the
+/// laws hold for both.
 pub(crate) fn redrawn<B: Backend, M: Module<B>>(model: M, seed: u64) -> M {
+    install::<InMemory<burn_flex::Flex>>();
     model.map(&mut Redraw {
         stream: ChaCha8Rng::seed_from_u64(seed),
         is_gain: false,
