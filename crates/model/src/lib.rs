@@ -106,5 +106,8 @@ pub use token_convolution::TokenConvolution;
 pub use transformer::{Transformer, TransformerConfig};
 pub use vit::{ImageSize, Vit, VitConfig};
 
+/// Operations that some backends compute at once.
+pub use hearth_kernels as kernels;
+
 #[cfg(test)]
 pub(crate) type TestBackend = burn_flex::Flex;

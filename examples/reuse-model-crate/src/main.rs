@@ -1,5 +1,6 @@
 //! cargo run --release --manifest-path examples/reuse-model-crate/Cargo.toml
 use burn::backend::Autodiff;
+use hearth_model::kernels::{InMemory, install};
 
 #[cfg(feature = "flex")]
 type Selected = burn_flex::Flex;
@@ -7,5 +8,7 @@ type Selected = burn_flex::Flex;
 type Selected = burn_ndarray::NdArray;
 
 fn main() {
+    // Both backends keep their numbers in memory: a few operations are computed at once there. It is faster, and no must.
+    install::<InMemory<Selected>>();
     reuse_model_crate::run::<Autodiff<Selected>>(&Default::default());
 }
