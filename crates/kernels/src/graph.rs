@@ -101,6 +101,8 @@ fn tracked<K: Kernels, G: Gradient<K, N>, const N: usize>(
     forward: impl FnOnce([Float<K>; N], bool) -> Kept<K>,
 ) -> Tracked<K> {
     let nodes = of.each_ref().map(|x| x.node.clone());
+    // Until this node is there, for another thread's backward pass takes away what nobody holds.
+    let _held = of.each_ref().map(|x| x.rc.clone());
     let of = of.map(|x| x.primitive);
     let node = Node(gradient, PhantomData::<fn() -> K>);
     // As Burn's balanced strategy has other types, nothing here is computed twice.

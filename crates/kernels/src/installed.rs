@@ -35,7 +35,7 @@ static INSTALLED: RwLock<Option<HashMap<TypeId, Box<dyn Any + Send + Sync>>>> = 
 /// Has a backend, with gradients and without, go the short way from now on, in the whole process: by [`InMemory`] kernels if
 /// the processor reads its tensors where they lie, else by its own.
 ///
-/// A model that is trained with gradient checkpointing keeps Burn's operations, each of which can be computed anew.
+/// A model that is trained with gradient checkpointing keeps Burn's operations, of which the light ones are computed anew.
 ///
 /// [`InMemory`]: crate::InMemory
 pub fn install<K: Kernels>() {

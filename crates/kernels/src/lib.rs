@@ -29,7 +29,7 @@ mod operations;
 pub use in_memory::InMemory;
 pub use installed::install;
 pub use kernels::{AttentionBackward, AttentionKernel, Float, Kept, Kernels};
-pub use operations::{attention, gelu, layer_norm, softmax_weights, swap_heads};
+pub use operations::{Hidden, attention, gelu, layer_norm, softmax_weights, swap_heads};
 
 #[cfg(test)]
 mod tests;

@@ -16,20 +16,34 @@ pub fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     }
 }
 
+/// What an attention mask hides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hidden {
+    /// Every query sees every key alike.
+    Nothing,
+    /// Some keys, and from no query all of them.
+    Keys,
+    /// From some query perhaps all keys.
+    Rows,
+}
+
 /// The softmax of scores over their last axis, and what it is yet to be divided by, if it is: behind the product that it goes
 /// into, which may be narrower.
 ///
 /// - `x`: `[batch, n_heads, query_seq, key_seq]`
-/// - `hides_rows`: whether a row may be nothing but `-inf`; it has zeros then, not NaN
+/// - `hidden`: what has a score of `-inf`; a row of nothing else has zeros, not NaN
 /// - returns the same shape, and `[batch, n_heads, query_seq, 1]`
 pub fn softmax_weights<B: Backend>(
     x: Tensor<B, 4>,
-    hides_rows: bool,
+    hidden: Hidden,
 ) -> (Tensor<B, 4>, Option<Tensor<B, 4>>) {
     if let Some(ways) = ways(&x) {
-        return (float((ways.softmax)(primitive(x), hides_rows)), None);
+        return (
+            float((ways.softmax)(primitive(x), hidden == Hidden::Rows)),
+            None,
+        );
     }
-    if !hides_rows {
+    if hidden == Hidden::Nothing {
         return (softmax(x, 3), None);
     }
     let highest = x.clone().detach().max_dim(3).clamp_min(f32::MIN);
@@ -50,15 +64,25 @@ pub fn swap_heads<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
 /// `(x - mean) / √(variance + ε) · γ + β` over the last axis. Ba et al. 2016 <https://arxiv.org/abs/1607.06450>.
 ///
 /// - `x`: `[…, width]`
-/// - `gamma`, `beta`: `[width]`, of the type of `x`
+/// - `gamma`, `beta`: `[width]`
 /// - returns `[…, width]`
+///
+/// # Panics
+/// If they are not of one width.
 pub fn layer_norm<B: Backend, const D: usize>(
     x: Tensor<B, D>,
     gamma: Tensor<B, 1>,
     beta: Tensor<B, 1>,
     epsilon: f64,
 ) -> Tensor<B, D> {
-    let ways = ways(&x);
+    let width = x.dims()[D - 1];
+    assert_eq!(
+        [gamma.dims(), beta.dims()],
+        [[width]; 2],
+        "the widths of γ and β"
+    );
+    let is_same = gamma.dtype() == x.dtype() && beta.dtype() == x.dtype();
+    let ways = ways(&x).filter(|_| is_same);
     let of = [primitive(x), primitive(gamma), primitive(beta)];
     float(match ways {
         Some(ways) => (ways.layer_norm)(of, epsilon),

@@ -1,6 +1,6 @@
 //! Each short way against Burn's own operations, with gradients, on both backends in Rust.
 
-use crate::{InMemory, gelu, install, layer_norm, softmax_weights, swap_heads};
+use crate::{Hidden, InMemory, gelu, install, layer_norm, softmax_weights, swap_heads};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -72,7 +72,7 @@ macro_rules! on_both {
 
 #[test]
 fn gelu_is_gelu() {
-    // Burn's own on ndarray is an approximation, which is what is off.
+    // Burn's own gradient on ndarray is an approximation, which is what is off.
     assert_same::<Flex>(|x, _| gelu(x), |x, _| gelu(x), 2, 2e-6);
     assert_same::<NdArray>(|x, _| gelu(x), |x, _| gelu(x), 2, 2e-3);
 }
@@ -124,12 +124,12 @@ fn layer_norm_is_layer_norm() {
 #[test]
 fn softmax_is_softmax() {
     on_both!(
-        |x, _| match softmax_weights(x, true) {
+        |x, _| match softmax_weights(x, Hidden::Keys) {
             (weights, Some(total)) => weights / total,
             (weights, None) => weights,
         },
         |x, _| {
-            let (weights, total) = softmax_weights(x, true);
+            let (weights, total) = softmax_weights(x, Hidden::Keys);
             assert!(total.is_none());
             weights
         },
@@ -144,7 +144,7 @@ fn a_query_that_sees_nothing_has_no_weights_and_a_finite_gradient() {
         let device = Default::default();
         let hidden = Tensor::<B, 4>::full([1, 1, 2, 3], f32::NEG_INFINITY, &device);
         let hidden = hidden.require_grad();
-        let weights = match softmax_weights(hidden.clone(), true) {
+        let weights = match softmax_weights(hidden.clone(), Hidden::Rows) {
             (weights, Some(total)) => weights / total,
             (weights, None) => weights,
         };

@@ -178,7 +178,7 @@ impl<B: Backend> Attention<B> {
             .iter()
             .map(|part| query.clone().matmul(part.key.clone().swap_dims(2, 3)));
         let scores = self.ungrouped(cast_to(concatenate(scores), outer), query_seq);
-        let (weights, total) = softmax_weights(mask.apply(scores), mask.hides_rows());
+        let (weights, total) = softmax_weights(mask.apply(scores), mask.hidden());
         if let Some(maps) = maps {
             maps.push(match &total {
                 Some(total) => weights.clone() / total.clone(),

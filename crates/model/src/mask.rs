@@ -1,6 +1,7 @@
 //! Which keys a query may look at.
 
 use burn::tensor::{Bool, Int, Tensor, backend::Backend};
+use hearth_kernels::Hidden;
 
 /// The keys that are hidden from each query, built once a forward pass and shared by its layers.
 ///
@@ -94,9 +95,13 @@ impl<B: Backend> Mask<B> {
         self.bias.is_none()
     }
 
-    /// Whether there may be a query that sees nothing.
-    pub(crate) fn hides_rows(&self) -> bool {
-        self.bias.is_some() && !self.is_causal
+    /// What is hidden at most.
+    pub(crate) fn hidden(&self) -> Hidden {
+        match (&self.bias, self.is_causal) {
+            (None, _) => Hidden::Nothing,
+            (Some(_), true) => Hidden::Keys,
+            (Some(_), false) => Hidden::Rows,
+        }
     }
 
     /// Whether nothing but the future of a whole sequence is hidden.

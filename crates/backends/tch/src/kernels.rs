@@ -1,6 +1,6 @@
 //! libtorch's own kernels for what Burn would make of many operations.
 
-use burn::tensor::ops::{ActivationOps, FloatTensorOps};
+use burn::tensor::ops::ActivationOps;
 use burn_tch::{LibTorch, TchTensor};
 use hearth_kernels::{AttentionKernel, Kept, Kernels};
 use tch::{Device, Kind, Tensor};
@@ -45,9 +45,9 @@ impl Kernels for Libtorch {
         TchTensor::new(found)
     }
 
-    /// Products read a turned view as fast as any.
+    /// A view, as products read it as fast as any; of a storage that others may hold.
     fn swap_heads(x: TchTensor) -> TchTensor {
-        <LibTorch>::float_swap_dims(x, 1, 2)
+        TchTensor::from_existing(x.tensor.transpose(1, 2), x.storage)
     }
 
     fn layer_norm(of: [TchTensor; 3], epsilon: f64, keep: bool) -> Kept<Self> {
@@ -74,7 +74,7 @@ impl Kernels for Libtorch {
         })
     }
 
-    /// With `n` the rows without their mean and of length one, and `h = g γ`: `(h - mean(h) - n mean(h n)) · factor`. Its own
+    /// With `n` the rows without their mean and of variance one, and `h = g γ`: `(h - mean(h) - n mean(h n)) · factor`. Its own
     /// kernel for it is not to be had from here.
     fn layer_norm_backward(kept: Vec<TchTensor>, gradient: TchTensor) -> [TchTensor; 3] {
         let [x, mean, factor, gamma] = all(kept).map(|kept| kept.tensor);
@@ -97,7 +97,12 @@ impl Kernels for Libtorch {
 }
 
 /// - `is_causal`: whether each position sees those up to its own alone
-fn attention([query, key, value]: [TchTensor; 3], is_causal: bool, keep: bool) -> Kept<Libtorch> {
+fn attention(of: [TchTensor; 3], is_causal: bool, keep: bool) -> Kept<Libtorch> {
+    // The kernel takes it for granted that vectors lie in one piece.
+    let [query, key, value] = of.map(|x| match x.tensor.stride().last() {
+        Some(1) => x,
+        _ => TchTensor::new(x.tensor.contiguous()),
+    });
     let (y, log_sums) = Tensor::internal_scaled_dot_product_flash_attention_for_cpu(
         &query.tensor,
         &key.tensor,

@@ -35,6 +35,7 @@ const DEEP: &str = "
     [model]
     architecture = 'gpt'
     d_model = 64
+    d_ff = 768
     n_heads = 2
     n_layers = 8
     max_positions = 128

@@ -6,7 +6,7 @@ use pulp::NullaryFnOnce;
 
 /// What is kept of rows.
 pub(super) struct Normal {
-    /// Without their mean and of length one, before scale and shift.
+    /// Without their mean and of variance one, before scale and shift.
     pub(super) rows: Vec<f32>,
     /// What each was multiplied by for it.
     pub(super) factors: Vec<f32>,

@@ -37,7 +37,7 @@ impl NullaryFnOnce for Weights<'_> {
             for x in row.iter_mut() {
                 *x = exp(*x - highest);
             }
-            let factor = 1.0 / larger(f32::MIN_POSITIVE, sum(row, |x| x));
+            let factor = 1.0 / larger(sum(row, |x| x), f32::MIN_POSITIVE);
             for x in row {
                 *x *= factor;
             }
