@@ -37,8 +37,9 @@ pub(crate) fn run<P: Platform>(options: &Quickstart, context: &Context<P>) -> Re
     recipe.train.replicas = Some(n_replicas::<P>(None, None, &recipe, None)?);
     let folder = choose(options.out.as_deref(), "quickstart", context.is_first())?;
     let console = &context.console;
-    console.say("training an encoder-decoder Transformer to read numbers in English and write them in French");
-    let Some((outcome, interrupt)) = train(&recipe, &folder, Resume::No, context)? else {
+    let about = "training an encoder-decoder Transformer to read numbers in English and write them in French";
+    let trained = train(&recipe, &folder, Resume::No, Some(about), context)?;
+    let Some((outcome, interrupt)) = trained else {
         return Ok(());
     };
     console.say(format!("trained in {}", readable(outcome.duration)));

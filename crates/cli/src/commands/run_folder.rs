@@ -15,16 +15,23 @@ use std::path::{Path, PathBuf};
 
 /// Trains with the recipe's replicas, to the end or until a signal. None in a replica: the first one tells of the run.
 ///
+/// - `about`: what a person is told first
+///
 /// The interrupt that comes back goes on to note signals.
 pub(crate) fn train<P: Platform>(
     recipe: &Recipe,
     folder: &Path,
     resume: Resume,
+    about: Option<&str>,
     context: &Context<P>,
 ) -> Result<Option<(Outcome, Interrupt)>, CliError> {
     let ranks = context.ranks.map(Ranks::group);
     let team = Team::join(recipe.train.replicas.unwrap_or(1), ranks)?;
     let console = context.console;
+    // Not before: to count out threads, a program that has replicas starts itself anew.
+    if let Some(about) = about {
+        console.say(about);
+    }
     console.detail(recipe.to_toml());
     let mut follower = Follower::new(console);
     let (interrupt, save) = (Interrupt::catch()?, SaveRequest::catch()?);

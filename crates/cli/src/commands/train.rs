@@ -22,7 +22,7 @@ pub(crate) fn run<P: Platform>(options: &Train, context: &Context<P>) -> Result<
             (folder, Resume::No)
         }
     };
-    let Some((outcome, _)) = run_folder::train(&recipe, &folder, resume, context)? else {
+    let Some((outcome, _)) = run_folder::train(&recipe, &folder, resume, None, context)? else {
         return Ok(());
     };
     let console = &context.console;
