@@ -2,6 +2,7 @@
 
 use crate::graph;
 use crate::kernels::Kernels;
+use crate::operations::AdamStep;
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
@@ -17,7 +18,10 @@ pub(crate) struct Ways<B: Backend> {
     pub(crate) swap_heads: Unary<B>,
     pub(crate) layer_norm: fn([FloatTensor<B>; 3], f64) -> FloatTensor<B>,
     pub(crate) attention: fn([FloatTensor<B>; 3], bool) -> Option<FloatTensor<B>>,
+    pub(crate) adam: Option<Adam<B>>,
 }
+
+type Adam<B> = fn([FloatTensor<B>; 4], &AdamStep) -> [FloatTensor<B>; 3];
 
 type Unary<B> = fn(FloatTensor<B>) -> FloatTensor<B>;
 
@@ -47,6 +51,7 @@ pub fn install<K: Kernels>() {
         attention: |of, is_causal| {
             K::attention(&of[0]).map(|kernel| (kernel.forward)(of, is_causal, false).0)
         },
+        adam: K::adam(),
     });
     add::<Autodiff<K::Backend>>(Ways {
         gelu: graph::gelu::<K>,
@@ -54,6 +59,8 @@ pub fn install<K: Kernels>() {
         swap_heads: graph::swap_heads::<K>,
         layer_norm: graph::layer_norm::<K>,
         attention: graph::attention::<K>,
+        // Nobody asks for the gradient of an update.
+        adam: None,
     });
 }
 

@@ -1,5 +1,6 @@
 //! What a backend computes at once.
 
+use crate::operations::AdamStep;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use std::fmt::Debug;
@@ -45,7 +46,15 @@ pub trait Kernels: Debug + Send + 'static {
     fn attention(_query: &Float<Self>) -> Option<AttentionKernel<Self>> {
         None
     }
+
+    /// [`adam`](crate::adam), if there is a kernel for it.
+    fn adam() -> Option<AdamKernel<Self>> {
+        None
+    }
 }
+
+/// Of a weight, its gradient and both moments: the new weight and moments.
+pub type AdamKernel<K> = fn([Float<K>; 4], &AdamStep) -> [Float<K>; 3];
 
 /// Attention at once, forward and backward.
 pub struct AttentionKernel<K: Kernels + ?Sized> {

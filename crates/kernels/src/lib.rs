@@ -26,10 +26,12 @@ mod installed;
 mod kernels;
 mod operations;
 
-pub use in_memory::InMemory;
+pub use in_memory::{InMemory, among_workers};
 pub use installed::install;
-pub use kernels::{AttentionBackward, AttentionKernel, Float, Kept, Kernels};
-pub use operations::{Hidden, attention, gelu, layer_norm, softmax_weights, swap_heads};
+pub use kernels::{AdamKernel, AttentionBackward, AttentionKernel, Float, Kept, Kernels};
+pub use operations::{
+    AdamStep, Hidden, adam, attention, gelu, layer_norm, running_mean, softmax_weights, swap_heads,
+};
 
 #[cfg(test)]
 mod tests;

@@ -110,3 +110,68 @@ pub fn attention<B: Backend>(
     let of = [query, key, value].map(|x| primitive(x.clone()));
     (ways.attention)(of, is_causal).map(float)
 }
+
+/// The numbers of an update by [`adam`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamStep {
+    /// What is left of the weight, `1 - lr λ`.
+    pub kept: f64,
+    /// The decay of the mean of gradients.
+    pub beta_1: f64,
+    /// The decay of the mean of their squares.
+    pub beta_2: f64,
+    /// The learning rate, with both moments' corrections.
+    pub length: f64,
+    /// What is added to the root, with the second moment's correction.
+    pub epsilon: f64,
+}
+
+/// An update by Adam, with its corrections worked out beforehand. Kingma and Ba 2015, end of section 2
+/// <https://arxiv.org/abs/1412.6980>; Loshchilov and Hutter 2019 <https://arxiv.org/abs/1711.05101>.
+///
+/// ```text
+/// m ← β₁ m + (1 - β₁) g
+/// v ← β₂ v + (1 - β₂) g²
+/// w ← kept · w - length · m / (√v + ε)
+/// ```
+///
+/// - `of`: `w`, `g`, `m` and `v`, of one shape
+/// - returns `w`, `m` and `v`
+///
+/// # Panics
+/// If they are not of one shape.
+pub fn adam<B: Backend, const D: usize>(
+    of: [Tensor<B, D>; 4],
+    step: &AdamStep,
+) -> [Tensor<B, D>; 3] {
+    let shapes = of.each_ref().map(Tensor::dims);
+    assert_eq!(shapes, [shapes[0]; 4], "the shapes of w, g, m and v");
+    let is_same = of.iter().all(|x| x.dtype() == of[0].dtype());
+    let ways = ways(&of[0]).filter(|_| is_same);
+    if let Some(kernel) = ways.and_then(|ways| ways.adam) {
+        return kernel(of.map(primitive), step).map(float);
+    }
+    let [weight, gradient, one, two] = of;
+    let squares = gradient.clone().square();
+    let one = running_mean(one, gradient, step.beta_1);
+    let two = running_mean(two, squares, step.beta_2);
+    let spread = two.clone().sqrt().add_scalar(step.epsilon);
+    let change = one.clone().mul_scalar(step.length) / spread;
+    let weight = match step.kept {
+        1.0 => weight,
+        kept => weight.mul_scalar(kept),
+    };
+    [weight - change, one, two]
+}
+
+/// The running mean `decay · mean + (1 - decay) · new`.
+///
+/// - `mean`, `new`: any one shape
+/// - returns the same shape
+pub fn running_mean<B: Backend, const D: usize>(
+    mean: Tensor<B, D>,
+    new: Tensor<B, D>,
+    decay: f64,
+) -> Tensor<B, D> {
+    mean.mul_scalar(decay) + new.mul_scalar(1.0 - decay)
+}

@@ -1,6 +1,8 @@
 //! Each short way against Burn's own operations, with gradients, on both backends in Rust.
 
-use crate::{Hidden, InMemory, gelu, install, layer_norm, softmax_weights, swap_heads};
+use crate::{
+    AdamStep, Hidden, InMemory, adam, gelu, install, layer_norm, softmax_weights, swap_heads,
+};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -160,6 +162,34 @@ fn a_query_that_sees_nothing_has_no_weights_and_a_finite_gradient() {
 #[test]
 fn heads_change_places() {
     on_both!(|x, _| swap_heads(x), |x, _| swap_heads(x), 2, 0.0);
+}
+
+#[test]
+fn an_update_is_the_same_to_the_last_bit() {
+    fn updated<B: Backend>(of: &[TensorData; 4]) -> [TensorData; 3] {
+        let step = AdamStep {
+            kept: 0.9997,
+            beta_1: 0.9,
+            beta_2: 0.99,
+            length: 2.3e-3,
+            epsilon: 1e-8,
+        };
+        let of = of
+            .clone()
+            .map(|x| Tensor::<B, 2>::from_data(x, &Default::default()));
+        adam(of, &step).map(Tensor::into_data)
+    }
+    fn check<I: Backend>() {
+        install::<InMemory<I>>();
+        let of = [1.0, 0.01, 0.005, 1e-4].map(|spread| {
+            let distribution = Distribution::Uniform(0.0, spread);
+            Tensor::<I, 2>::random([301, 257], distribution, &Default::default()).into_data()
+        });
+        // Where gradients are wanted, updates have no kernel.
+        assert_eq!(updated::<I>(&of), updated::<Autodiff<I>>(&of));
+    }
+    check::<Flex>();
+    check::<NdArray>();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use burn::backend::Autodiff;
 use burn_ndarray::{NdArray, NdArrayDevice};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
-use hearth_kernels::{InMemory, install};
+use hearth_kernels::{InMemory, among_workers, install};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -33,5 +33,5 @@ impl Platform for OnNdArray {
 }
 
 fn main() -> ExitCode {
-    hearth_cli::main::<OnNdArray>()
+    among_workers(hearth_cli::main::<OnNdArray>)
 }

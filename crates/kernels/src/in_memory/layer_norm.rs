@@ -5,26 +5,27 @@ use super::work::{rows_a_piece, work};
 use pulp::NullaryFnOnce;
 
 /// What is kept of rows.
-pub(super) struct Normal {
+pub(super) struct Normal<'a> {
     /// Without their mean and of variance one, before scale and shift.
-    pub(super) rows: Vec<f32>,
+    pub(super) rows: &'a [f32],
     /// What each was multiplied by for it.
-    pub(super) factors: Vec<f32>,
+    pub(super) factors: &'a [f32],
 }
 
+/// - `x`: becomes normal
 /// - `gamma`, `beta`: as wide as a row
-/// - returns rows that are scaled and shifted, too
+/// - returns rows that are scaled and shifted, too, and what each was multiplied by
 pub(super) fn forward(
-    x: Vec<f32>,
+    x: &mut [f32],
     gamma: &[f32],
     beta: &[f32],
     epsilon: f64,
-) -> (Vec<f32>, Normal) {
-    let (mut rows, width) = (x, gamma.len().max(1));
-    let mut y = vec![0.0; rows.len()];
-    let mut factors = vec![0.0; rows.len() / width];
+) -> (Vec<f32>, Vec<f32>) {
+    let width = gamma.len().max(1);
+    let mut y = vec![0.0; x.len()];
+    let mut factors = vec![0.0; x.len() / width];
     let n_rows = rows_a_piece(width);
-    let pieces = rows
+    let pieces = x
         .chunks_mut(n_rows * width)
         .zip(y.chunks_mut(n_rows * width));
     let pieces = pieces.zip(factors.chunks_mut(n_rows));
@@ -37,11 +38,11 @@ pub(super) fn forward(
         epsilon: epsilon as f32,
     });
     work(pieces.collect());
-    (y, Normal { rows, factors })
+    (y, factors)
 }
 
 /// From the gradient by what came out that by what went in, in its place; and those by `γ` and `β`.
-pub(super) fn backward(normal: &Normal, gamma: &[f32], gradient: &mut [f32]) -> [Vec<f32>; 2] {
+pub(super) fn backward(normal: &Normal<'_>, gamma: &[f32], gradient: &mut [f32]) -> [Vec<f32>; 2] {
     let width = gamma.len().max(1);
     let n_rows = rows_a_piece(width);
     let n_pieces = normal.factors.len().div_ceil(n_rows);

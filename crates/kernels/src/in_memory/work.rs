@@ -1,6 +1,7 @@
 //! Work on numbers in memory, by all threads.
 
 use pulp::{Arch, NullaryFnOnce};
+use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// So many numbers are one thread's piece of work: a few tens of microseconds of it.
@@ -22,4 +23,22 @@ pub(super) fn work<P: NullaryFnOnce<Output = ()> + Send>(pieces: Vec<P>) {
             .into_par_iter()
             .for_each(|piece| arch.dispatch(piece));
     }
+}
+
+/// What a program's first thread has on Linux; a thread of a pool has a quarter of it.
+const STACK: usize = 8 << 20;
+
+/// Runs a program's work on one of the threads among which backends in Rust, and the kernels here, divide theirs, to be called
+/// before anything else. Any other thread hands each operation over to one of them, wakes it, and is woken when it is done,
+/// which takes longer than a small operation.
+///
+/// # Examples
+/// ```
+/// let sum = hearth_kernels::among_workers(|| 1 + 1);
+/// assert_eq!(sum, 2);
+/// ```
+pub fn among_workers<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    // Where there are such threads already, they do.
+    let _ = ThreadPoolBuilder::new().stack_size(STACK).build_global();
+    rayon::scope(|_| run())
 }

@@ -1,7 +1,8 @@
 //! Adam and AdamW.
 
-use super::rule::{Moment, Updated, running_mean, take, with_penalty};
+use super::rule::{Moment, Updated, take, with_penalty};
 use burn::tensor::{Tensor, backend::Backend};
+use hearth_model::kernels::{AdamStep, adam};
 
 /// Adam: steps of one length, whatever that of the gradients is.
 ///
@@ -49,20 +50,17 @@ impl Adam {
             Decay::InTheGradient => (with_penalty(gradient, &weight, weight_decay), 1.0),
             Decay::OfTheWeight => (gradient, 1.0 - lr * weight_decay),
         };
-        let squares = gradient.clone().square();
-        let moment_1 = running_mean(moment_1, gradient, self.beta_1);
-        let moment_2 = running_mean(moment_2, squares, self.beta_2);
         let corrected = |beta: f64| 1.0 - beta.powf(moment.n_updates as f64);
         let root = corrected(self.beta_2).sqrt();
-        let length = lr * root / corrected(self.beta_1);
-        let spread = moment_2.clone().sqrt().add_scalar(self.epsilon * root);
-        let step = moment_1.clone().mul_scalar(length) / spread;
-        let weight = if kept == 1.0 {
-            weight
-        } else {
-            weight.mul_scalar(kept)
+        let step = AdamStep {
+            kept,
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            length: lr * root / corrected(self.beta_1),
+            epsilon: self.epsilon * root,
         };
-        (weight - step, vec![moment_1, moment_2])
+        let [weight, moment_1, moment_2] = adam([weight, gradient, moment_1, moment_2], &step);
+        (weight, vec![moment_1, moment_2])
     }
 }
 

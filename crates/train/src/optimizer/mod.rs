@@ -19,8 +19,9 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorPrimitive};
 use hearth_hub::ModulePath;
+use hearth_model::kernels::running_mean;
 use layers::LayerRates;
-use rule::{Moment, Rule, running_mean};
+use rule::{Moment, Rule};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 

@@ -1,7 +1,8 @@
 //! RMSProp.
 
-use super::rule::{Moment, Updated, running_mean, take, with_penalty};
+use super::rule::{Moment, Updated, take, with_penalty};
 use burn::tensor::{Tensor, backend::Backend};
+use hearth_model::kernels::running_mean;
 
 /// Gradients over the root of the running mean of their squares.
 ///

@@ -94,15 +94,6 @@ pub(super) fn with_penalty<B: Backend, const D: usize>(
     gradient + weight.clone().mul_scalar(weight_decay)
 }
 
-/// The running mean `decay · mean + (1 - decay) · new`.
-pub(super) fn running_mean<B: Backend, const D: usize>(
-    mean: Tensor<B, D>,
-    new: Tensor<B, D>,
-    decay: f64,
-) -> Tensor<B, D> {
-    mean.mul_scalar(decay) + new.mul_scalar(1.0 - decay)
-}
-
 /// Takes the slots of a rule apart.
 ///
 /// # Panics
