@@ -1,7 +1,7 @@
 //! `--replicas`: copies of this program that train one model together, each on a share of every batch.
 //!
 //! The first one starts the others with its own arguments and talks to them through their standard input and output, so
-//! that none can outlive it: where a pipe ends, a replica does. Backends on processors put several threads to one product
+//! that none can outlive it: where a pipe ends, a replica does. Gradients go through memory that all of them have. Backends on processors put several threads to one product
 //! and gain little by it; replicas with a thread each gain nearly all there is.
 
 use crate::error::CliError;
@@ -9,13 +9,18 @@ use crate::launcher::{Rank, rank, reserved_threads};
 use hearth_batch::Share;
 use hearth_train::{Alone, Group, Streams};
 use std::env;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::{available_parallelism, sleep};
 use std::time::Duration;
 
 /// Tells a replica which one it is: `1/4`, counted from 0.
 const REPLICA: &str = "HEARTH_REPLICA";
+
+/// Tells a replica where the memory is that all of them share, if there is some.
+const MEMORY: &str = "HEARTH_REPLICA_MEMORY";
 
 /// Among how many replicas the threads of backends have been counted out, where they have been.
 const COUNTED_OUT: &str = "HEARTH_REPLICAS";
@@ -86,7 +91,11 @@ impl<'a> Team<'a> {
         }
         if let Some(share) = share() {
             let (from, to) = (Box::new(std::io::stdin()), Box::new(std::io::stdout()));
-            return Ok(of(Box::new(Streams::other(share, from, to)), Vec::new()));
+            let mut streams = Streams::other(share, from, to);
+            if let Some(memory) = env::var_os(MEMORY) {
+                streams = streams.through(opened(memory.as_ref()).map_err(CliError::Replica)?);
+            }
+            return Ok(of(Box::new(streams), Vec::new()));
         }
         if n <= 1 {
             return Ok(of(Box::new(Alone), Vec::new()));
@@ -97,11 +106,13 @@ impl<'a> Team<'a> {
             children: Vec::new(),
         };
         let mut others: Vec<(Box<_>, Box<_>)> = Vec::new();
+        let memory = memory();
         for index in 1..n {
             let program = env::current_exe().map_err(CliError::Replica)?;
             let mut child = Command::new(program)
                 .args(env::args_os().skip(1))
                 .env(REPLICA, format!("{index}/{n}"))
+                .envs(memory.iter().map(|(_, path)| (MEMORY, path)))
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 // What is wrong with one is wrong with the first, which tells it.
@@ -113,7 +124,11 @@ impl<'a> Team<'a> {
             let (from, to) = pipes.expect("both are piped");
             others.push((Box::new(from) as _, Box::new(to) as _));
         }
-        team.group = Some(Box::new(Streams::first(others)));
+        let mut streams = Streams::first(others);
+        if let Some((file, _)) = memory {
+            streams = streams.through(file);
+        }
+        team.group = Some(Box::new(streams));
         Ok(team)
     }
 
@@ -142,6 +157,30 @@ impl Drop for Team<'_> {
             let _ = child.wait();
         }
     }
+}
+
+/// Memory for all replicas, and the path by which they open it as long as this process has it.
+#[cfg(target_os = "linux")]
+fn memory() -> Option<(File, PathBuf)> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    use std::os::fd::AsRawFd;
+
+    let file = File::from(memfd_create("hearth", MemfdFlags::CLOEXEC).ok()?);
+    let (process, number) = (std::process::id(), file.as_raw_fd());
+    let path = PathBuf::from(format!("/proc/{process}/fd/{number}"));
+    // Without this folder they talk through their pipes alone.
+    opened(&path).ok()?;
+    Some((file, path))
+}
+
+/// Elsewhere they talk through their pipes alone.
+#[cfg(not(target_os = "linux"))]
+fn memory() -> Option<(File, PathBuf)> {
+    None
+}
+
+fn opened(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(path)
 }
 
 /// Leaves each replica its part of the threads that all of them may have.

@@ -1,15 +1,16 @@
 //! The gradients of a model as one list of numbers, for processes that add theirs up.
 
+use crate::group::Numbers;
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 
-/// Gradients in the order of a module's fields.
+/// Gradients in the order of a module's fields, in the memory of the processor: where that is the backend's own, none is copied.
 #[derive(Debug, Default)]
 pub(crate) struct Flat {
-    /// Those of all parameters; zeros where a parameter has none.
-    pub(crate) numbers: Vec<f32>,
+    /// In single precision; zeros where a parameter has none.
+    gradients: Vec<TensorData>,
     /// For each parameter 1 if it has a gradient, else 0.
     pub(crate) present: Vec<f64>,
 }
@@ -24,13 +25,14 @@ impl Flat {
         let mut laying = Laying {
             gradients,
             factor: factor as f32,
-            flat: Self {
-                numbers: Vec::with_capacity(model.num_params()),
-                present: Vec::new(),
-            },
+            flat: Self::default(),
         };
         model.visit(&mut laying);
         laying.flat
+    }
+
+    pub(crate) fn numbers(&mut self) -> Numbers<'_> {
+        Numbers::of(self.gradients.iter_mut().map(numbers))
     }
 
     /// The same as gradients of the model.
@@ -39,14 +41,16 @@ impl Flat {
         model: &M,
     ) -> GradientsParams {
         let mut taking = Taking {
-            flat: self,
-            n_taken: 0,
-            n_seen: 0,
-            gradients: GradientsParams::new(),
+            gradients: self.gradients.into_iter().zip(self.present),
+            taken: GradientsParams::new(),
         };
         model.visit(&mut taking);
-        taking.gradients
+        taking.taken
     }
+}
+
+fn numbers(data: &mut TensorData) -> &mut [f32] {
+    data.as_mut_slice().expect("single precision")
 }
 
 struct Laying {
@@ -57,40 +61,38 @@ struct Laying {
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for Laying {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let Flat { numbers, present } = &mut self.flat;
         let gradient = self.gradients.remove::<B::InnerBackend, D>(param.id);
+        let Flat { gradients, present } = &mut self.flat;
         present.push(if gradient.is_some() { 1.0 } else { 0.0 });
-        match gradient {
+        gradients.push(match gradient {
             Some(gradient) => {
-                let data = gradient.into_data().convert::<f32>();
-                let found = data.as_slice::<f32>().unwrap_or_default();
-                numbers.extend(found.iter().map(|number| number * self.factor));
+                let mut data = gradient.into_data().convert::<f32>();
+                let factor = self.factor;
+                numbers(&mut data)
+                    .iter_mut()
+                    .for_each(|number| *number *= factor);
+                data
             }
-            None => numbers.resize(numbers.len() + param.lazy_shape().num_elements(), 0.0),
-        }
+            None => TensorData::zeros::<f32, _>(param.lazy_shape()),
+        });
     }
 }
 
-struct Taking {
-    flat: Flat,
-    n_taken: usize,
-    n_seen: usize,
-    gradients: GradientsParams,
+struct Taking<I> {
+    gradients: I,
+    taken: GradientsParams,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Taking {
+impl<B: AutodiffBackend, I: Iterator<Item = (TensorData, f64)>> ModuleVisitor<B> for Taking<I> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let weight = param.val();
-        let shape = weight.dims();
-        let end = self.n_taken + shape.iter().product::<usize>();
-        if self.flat.present[self.n_seen] > 0.0 {
-            let numbers = self.flat.numbers[self.n_taken..end].to_vec();
-            let data = TensorData::new(numbers, shape);
-            let gradient = Tensor::<B::InnerBackend, D>::from_data(data, &weight.device());
-            self.gradients.register(param.id, gradient);
+        let Some((data, present)) = self.gradients.next() else {
+            return;
+        };
+        if present > 0.0 {
+            let device = param.val().device();
+            let gradient = Tensor::<B::InnerBackend, D>::from_data(data, &device);
+            self.taken.register(param.id, gradient);
         }
-        self.n_taken = end;
-        self.n_seen += 1;
     }
 }
 
@@ -108,9 +110,14 @@ mod tests {
         let layer = LinearConfig::new(2, 3).init::<TestBackend>(&device);
         let loss = layer.weight.val().sum().mul_scalar(2.0);
         let gradients = GradientsParams::from_grads(loss.backward(), &layer);
-        let flat = Flat::of::<TestBackend, _>(gradients, 1.5, &layer);
+        let mut flat = Flat::of::<TestBackend, _>(gradients, 1.5, &layer);
         assert_eq!(flat.present, [1.0, 0.0]);
-        assert_eq!(flat.numbers, [[3.0; 6].as_slice(), &[0.0; 3]].concat());
+        let laid: Vec<_> = flat
+            .gradients
+            .iter_mut()
+            .map(|data| numbers(data).to_vec())
+            .collect();
+        assert_eq!(laid, [vec![3.0; 6], vec![0.0; 3]]);
         let mut gradients = flat.gradients::<TestBackend, _>(&layer);
         let weight = gradients.remove::<Flex, 2>(layer.weight.id);
         assert_eq!(weight.expect("a gradient").dims(), [2, 3]);

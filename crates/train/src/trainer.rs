@@ -13,7 +13,7 @@ use crate::checkpoint::{
 };
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
-use crate::group::{Group, GroupError, agree};
+use crate::group::{Group, GroupError, Numbers, agree};
 use crate::metrics::MetricsWriter;
 use crate::objective::{Evaluation, Inner, Objective};
 use crate::plot::plot_losses;
@@ -49,7 +49,7 @@ impl Place<'_> {
     fn request(&self, step: u64) -> Result<Request, GroupError> {
         let own = (self.request)(step);
         let mut asked = [Request::Save, Request::Stop].map(|what| f64::from(own == what));
-        self.group.sum(&mut [], &mut asked)?;
+        self.group.sum(&mut Numbers::default(), &mut asked)?;
         Ok(match asked.map(|n_processes| n_processes > 0.0) {
             [_, true] => Request::Stop,
             [true, false] => Request::Save,
@@ -267,7 +267,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         let own = self.objective.validate(&model, group.share());
         let n_right = own.n_right.unwrap_or(0);
         let mut sums = [own.nll, own.n_tokens as f64, n_right as f64];
-        group.sum(&mut [], &mut sums)?;
+        group.sum(&mut Numbers::default(), &mut sums)?;
         let evaluation = Evaluation {
             nll: sums[0],
             n_tokens: sums[1] as usize,

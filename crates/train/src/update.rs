@@ -175,7 +175,7 @@ impl Sums {
         let mut flat = Flat::of::<B, M>(self.gradients, unit, model);
         let mut counts = vec![n_tokens, unit * self.loss];
         counts.append(&mut flat.present);
-        group.sum(&mut flat.numbers, &mut counts)?;
+        group.sum(&mut flat.numbers(), &mut counts)?;
         flat.present = counts.split_off(2);
         Ok(Self {
             gradients: flat.gradients::<B, M>(model),

@@ -3,11 +3,14 @@
 //! What they have to tell each other is one sum a step: of gradients, losses and numbers of tokens. Everything else follows,
 //! because data, first weights and dropout are functions of the seed. The first process alone writes files.
 
+mod board;
 #[cfg_attr(not(feature = "mpi"), path = "without_mpi.rs")]
 mod mpi;
+mod numbers;
 mod streams;
 
 pub use mpi::Mpi;
+pub use numbers::Numbers;
 pub use streams::Streams;
 
 use hearth_batch::Share;
@@ -17,11 +20,11 @@ pub trait Group {
     /// Which of every batch's rows are its own.
     fn share(&self) -> Share;
 
-    /// Adds up over all processes, in their order: all of them get the same sums, to the last bit.
+    /// Adds up over all processes: all of them get the same sums, to the last bit.
     ///
     /// # Errors
     /// If one of them is gone, or adds up something else.
-    fn sum(&self, numbers: &mut [f32], counts: &mut [f64]) -> Result<(), GroupError>;
+    fn sum(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError>;
 }
 
 /// Why processes cannot go on together.
@@ -45,6 +48,9 @@ pub enum GroupError {
         /// What differs.
         what: &'static str,
     },
+    /// The file that their numbers go through cannot be written or read.
+    #[error("what replicas tell each other cannot be written down")]
+    Board(#[source] std::io::Error),
     /// The program cannot be a rank.
     #[error("this program was built without the feature mpi")]
     WithoutMpi,
@@ -58,7 +64,7 @@ impl<G: Group + ?Sized> Group for &G {
         (**self).share()
     }
 
-    fn sum(&self, numbers: &mut [f32], counts: &mut [f64]) -> Result<(), GroupError> {
+    fn sum(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
         (**self).sum(numbers, counts)
     }
 }
@@ -72,7 +78,7 @@ impl Group for Alone {
         Share::WHOLE
     }
 
-    fn sum(&self, _numbers: &mut [f32], _counts: &mut [f64]) -> Result<(), GroupError> {
+    fn sum(&self, _numbers: &mut Numbers<'_>, _counts: &mut [f64]) -> Result<(), GroupError> {
         Ok(())
     }
 }
@@ -84,7 +90,7 @@ pub(crate) fn agree(group: &dyn Group, numbers: &[(&'static str, u64)]) -> Resul
     let n = group.share().count() as f64;
     let own: Vec<f64> = numbers.iter().map(|&(_, number)| number as f64).collect();
     let mut sums = own.clone();
-    group.sum(&mut [], &mut sums)?;
+    group.sum(&mut Numbers::default(), &mut sums)?;
     let differs = |((_, own), sum): &((&(&'static str, u64), &f64), f64)| **own * n != *sum;
     match numbers.iter().zip(&own).zip(sums).find(differs) {
         None => Ok(()),
@@ -105,6 +111,19 @@ pub(crate) mod tests {
         n: usize,
         each: impl Fn(&dyn Group) -> T + Send + Sync,
     ) -> Vec<T> {
+        by_streams(n, |streams| each(&streams))
+    }
+
+    /// The same with a file between them.
+    fn through_a_file<T: Send>(n: usize, each: impl Fn(&dyn Group) -> T + Send + Sync) -> Vec<T> {
+        let file = tempfile::NamedTempFile::new().expect("a place to write");
+        by_streams(n, |streams| {
+            let file = file.reopen().expect("the file");
+            each(&streams.through(file))
+        })
+    }
+
+    fn by_streams<T: Send>(n: usize, each: impl Fn(Streams) -> T + Send + Sync) -> Vec<T> {
         let each = &each;
         thread::scope(|scope| {
             let (mut peers, mut others) = (Vec::new(), Vec::new());
@@ -114,14 +133,11 @@ pub(crate) mod tests {
                 peers.push((Box::new(from_other) as _, Box::new(to_other) as _));
                 others.push(scope.spawn(move || {
                     let share = Share::new(index, n);
-                    each(&Streams::other(
-                        share,
-                        Box::new(from_first),
-                        Box::new(to_first),
-                    ))
+                    let (from, to) = (Box::new(from_first), Box::new(to_first));
+                    each(Streams::other(share, from, to))
                 }));
             }
-            let first = each(&Streams::first(peers));
+            let first = each(Streams::first(peers));
             let others = others
                 .into_iter()
                 .map(|other| other.join().expect("no panic"));
@@ -131,34 +147,49 @@ pub(crate) mod tests {
 
     #[test]
     fn all_get_the_same_sums() {
-        let found = together(3, |group| {
+        /// Two lists, then nothing but counts, then a short list.
+        fn sums(group: &dyn Group) -> (Vec<f32>, [f64; 2], [f32; 2]) {
             let index = group.share().index();
             let mut numbers: Vec<f32> = (0..100_000).map(|i| (i + index) as f32 / 7.0).collect();
-            let mut counts = [index as f64, 0.1];
-            group.sum(&mut numbers, &mut counts).expect("all are there");
-            group.sum(&mut [], &mut counts).expect("all are there");
-            (numbers, counts)
-        });
-        assert!(found.iter().all(|other| other == &found[0]));
-        let (numbers, counts) = &found[0];
-        assert_eq!(numbers[7], 7.0 / 7.0 + 8.0 / 7.0 + 9.0 / 7.0);
-        assert_eq!(counts[0], 9.0);
-        assert!((counts[1] - 0.9).abs() < 1e-12);
+            let (mut counts, mut few) = ([index as f64, 0.1], [0.5, index as f32]);
+            let lists = numbers.split_at_mut(301);
+            let mut lists = Numbers::of([lists.0, lists.1]);
+            group.sum(&mut lists, &mut counts).expect("all are there");
+            let none = &mut Numbers::default();
+            group.sum(none, &mut counts).expect("all are there");
+            let mut list = Numbers::of([few.as_mut_slice()]);
+            group.sum(&mut list, &mut []).expect("all are there");
+            (numbers, counts, few)
+        }
+        for found in [together(3, sums), through_a_file(3, sums)] {
+            assert!(found.iter().all(|other| other == &found[0]));
+            let (numbers, counts, few) = &found[0];
+            assert_eq!(few, &[1.5, 3.0]);
+            assert!(
+                (0..100_000).all(|i| (numbers[i] * 7.0 / (3 * i + 3) as f32 - 1.0).abs() < 1e-6)
+            );
+            assert_eq!(counts[0], 9.0);
+            assert!((counts[1] - 0.9).abs() < 1e-12);
+        }
+        // A sum of two is the same in either order.
+        assert_eq!(together(2, sums), through_a_file(2, sums));
     }
 
     #[test]
     fn one_that_is_gone_or_does_something_else_is_told() {
         let found = together(2, |group| match group.share().index() {
-            0 => group.sum(&mut [1.0], &mut []),
+            0 => group.sum(&mut Numbers::of([[1.0].as_mut_slice()]), &mut []),
             _ => Ok(()),
         });
         assert!(matches!(found[0], Err(GroupError::Gone { index: 1, .. })));
-        let found = together(2, |group| {
+        let unlike = |group: &dyn Group| {
             let n = 1 + group.share().index();
-            group.sum(&mut vec![0.0; n], &mut [])
-        });
-        assert!(matches!(found[0], Err(GroupError::Apart { index: 1, .. })));
-        assert!(found[1].is_err());
+            group.sum(&mut Numbers::of([vec![0.0; n].as_mut_slice()]), &mut [])
+        };
+        for found in [together(2, unlike), through_a_file(2, unlike)] {
+            assert!(matches!(found[0], Err(GroupError::Apart { index: 1, .. })));
+            assert!(found[1].is_err());
+        }
         let found = together(2, |group| {
             let own = group.share().index() as u64;
             agree(group, &[("seed", 5), ("data", own)])

@@ -3,7 +3,7 @@
 //! Message Passing Interface Forum 2021, MPI 4.0, §6.9.6 <https://www.mpi-forum.org/docs/mpi-4.0/mpi40-report.pdf>: all
 //! processes get identical results of a sum, whatever its order; that is the law of a [`Group`].
 
-use super::{Group, GroupError};
+use super::{Group, GroupError, Numbers};
 use hearth_batch::Share;
 use mpi::Threading;
 use mpi::collective::{CommunicatorCollectives, SystemOperation};
@@ -62,7 +62,7 @@ impl Group for Mpi {
         Share::new(number(self.world.rank()), number(self.world.size()))
     }
 
-    fn sum(&self, numbers: &mut [f32], counts: &mut [f64]) -> Result<(), GroupError> {
+    fn sum(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
         // MPI itself would end the program where lengths differ.
         let [n_numbers, n_counts] = [numbers.len(), counts.len()].map(|n| n as i64);
         let mut most = [n_numbers, -n_numbers, n_counts, -n_counts];
@@ -73,7 +73,14 @@ impl Group for Mpi {
                 what: "number of weights",
             });
         }
-        self.reduce(numbers, SystemOperation::sum());
+        let mut part = Vec::new();
+        for begin in (0..numbers.len()).step_by(PART) {
+            let range = begin..(begin + PART).min(numbers.len());
+            part.clear();
+            numbers.copy(range.clone(), &mut part);
+            self.reduce(&mut part, SystemOperation::sum());
+            numbers.change(range, &part, |number, sum| *number = sum);
+        }
         self.reduce(counts, SystemOperation::sum());
         Ok(())
     }

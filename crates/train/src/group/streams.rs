@@ -1,8 +1,10 @@
 //! A group whose processes talk through streams, as the pipes of a parent and its children are.
 
-use super::{Group, GroupError};
+use super::board::Board;
+use super::{Group, GroupError, Numbers};
 use hearth_batch::Share;
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{self, Read, Write};
 
 /// The first process adds up what the others tell it, and tells them the sums.
@@ -10,13 +12,12 @@ pub struct Streams {
     share: Share,
     /// Of the first process all others in their order, of any other the first.
     peers: Vec<RefCell<Peer>>,
+    /// Where there is one, long lists do not go through the streams.
+    board: Option<RefCell<Board>>,
 }
 
 type Reading = Box<dyn Read + Send>;
 type Writing = Box<dyn Write + Send>;
-
-/// Numbers are sent so many at a time.
-const PART: usize = 1 << 14;
 
 struct Peer {
     index: usize,
@@ -36,6 +37,7 @@ impl Streams {
         Self {
             share,
             peers: peers.collect(),
+            board: None,
         }
     }
 
@@ -47,7 +49,37 @@ impl Streams {
         Self {
             share,
             peers: vec![RefCell::new(first)],
+            board: None,
         }
+    }
+
+    /// With a file through which long lists are added up: faster, to the same sums. Either all processes have it or none.
+    ///
+    /// - `file`: opened to be read and written, by each process for itself; empty at first
+    #[must_use]
+    pub fn through(self, file: File) -> Self {
+        let board = Some(RefCell::new(Board::new(file, self.share)));
+        Self { board, ..self }
+    }
+
+    /// Waits for all others, and adds up what they tell.
+    ///
+    /// - `length`: of the list that is added up
+    /// - `numbers`: that list, or none where it goes another way
+    fn meet(
+        &self,
+        length: usize,
+        numbers: &mut Numbers<'_>,
+        counts: &mut [f64],
+    ) -> Result<(), GroupError> {
+        let is_first = self.share.index() == 0;
+        let peers = || self.peers.iter().map(RefCell::borrow_mut);
+        if !is_first {
+            peers().try_for_each(|mut peer| peer.tell(length, numbers, counts))?;
+            return peers().try_for_each(|mut peer| peer.hear(length, numbers, counts, false));
+        }
+        peers().try_for_each(|mut peer| peer.hear(length, numbers, counts, true))?;
+        peers().try_for_each(|mut peer| peer.tell(length, numbers, counts))
     }
 }
 
@@ -56,15 +88,19 @@ impl Group for Streams {
         self.share
     }
 
-    fn sum(&self, numbers: &mut [f32], counts: &mut [f64]) -> Result<(), GroupError> {
-        let is_first = self.share.index() == 0;
-        let peers = || self.peers.iter().map(RefCell::borrow_mut);
-        if !is_first {
-            peers().try_for_each(|mut peer| peer.tell(numbers, counts))?;
-            return peers().try_for_each(|mut peer| peer.hear(numbers, counts, false));
-        }
-        peers().try_for_each(|mut peer| peer.hear(numbers, counts, true))?;
-        peers().try_for_each(|mut peer| peer.tell(numbers, counts))
+    fn sum(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
+        let length = numbers.len();
+        let board = self.board.as_ref().filter(|_| length > 0);
+        let Some(mut board) = board.map(RefCell::borrow_mut) else {
+            return self.meet(length, numbers, counts);
+        };
+        let none = &mut Numbers::default();
+        board.put(numbers).map_err(GroupError::Board)?;
+        self.meet(length, none, counts)?;
+        board.add(numbers).map_err(GroupError::Board)?;
+        self.meet(length, none, &mut [])?;
+        // Behind this nobody has to wait: the next list is put where nobody reads any more.
+        board.get(numbers).map_err(GroupError::Board)
     }
 }
 
@@ -73,20 +109,18 @@ impl Peer {
         move |source| GroupError::Gone { index, source }
     }
 
-    fn tell(&mut self, numbers: &[f32], counts: &[f64]) -> Result<(), GroupError> {
+    fn tell(
+        &mut self,
+        length: usize,
+        numbers: &mut Numbers<'_>,
+        counts: &[f64],
+    ) -> Result<(), GroupError> {
         let to = &mut self.to;
         let mut write = || {
-            for n in [numbers.len(), counts.len()] {
+            for n in [length, counts.len()] {
                 to.write_all(&(n as u64).to_le_bytes())?;
             }
-            let mut bytes = vec![[0; 4]; numbers.len().min(PART)];
-            for part in numbers.chunks(PART) {
-                let bytes = &mut bytes[..part.len()];
-                for (bytes, number) in bytes.iter_mut().zip(part) {
-                    *bytes = number.to_le_bytes();
-                }
-                to.write_all(bytes.as_flattened())?;
-            }
+            numbers.write(0..numbers.len(), to)?;
             for count in counts {
                 to.write_all(&count.to_le_bytes())?;
             }
@@ -98,28 +132,24 @@ impl Peer {
     /// - `adding`: to the numbers that are there, instead of in their place
     fn hear(
         &mut self,
-        numbers: &mut [f32],
+        length: usize,
+        numbers: &mut Numbers<'_>,
         counts: &mut [f64],
         adding: bool,
     ) -> Result<(), GroupError> {
         let index = self.index;
         let gone = Self::gone(index);
-        for n in [numbers.len(), counts.len()] {
+        for n in [length, counts.len()] {
             if u64::from_le_bytes(self.read().map_err(&gone)?) != n as u64 {
                 let what = "number of weights";
                 return Err(GroupError::Apart { index, what });
             }
         }
-        let mut bytes = vec![0; size_of::<f32>() * numbers.len().min(PART)];
-        for part in numbers.chunks_mut(PART) {
-            let bytes = &mut bytes[..size_of_val(part)];
-            self.from.read_exact(bytes).map_err(&gone)?;
-            let (heard, _) = bytes.as_chunks();
-            for (number, &heard) in part.iter_mut().zip(heard) {
-                let heard = f32::from_le_bytes(heard);
-                *number = if adding { *number + heard } else { heard };
-            }
-        }
+        let change =
+            |number: &mut f32, heard| *number = if adding { *number + heard } else { heard };
+        numbers
+            .read(0..numbers.len(), &mut self.from, change)
+            .map_err(&gone)?;
         for count in counts {
             let heard = f64::from_le_bytes(self.read().map_err(&gone)?);
             *count = if adding { *count + heard } else { heard };

@@ -1,6 +1,6 @@
 //! Stands for the group over MPI where the crate is built without the feature `mpi`.
 
-use super::{Group, GroupError};
+use super::{Group, GroupError, Numbers};
 use hearth_batch::Share;
 
 /// The processes that an MPI launcher has started: without the feature `mpi` there is no such group.
@@ -29,7 +29,7 @@ impl Group for Mpi {
         match *self {}
     }
 
-    fn sum(&self, _numbers: &mut [f32], _counts: &mut [f64]) -> Result<(), GroupError> {
+    fn sum(&self, _numbers: &mut Numbers<'_>, _counts: &mut [f64]) -> Result<(), GroupError> {
         match *self {}
     }
 }

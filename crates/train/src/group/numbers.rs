@@ -1,0 +1,138 @@
+//! Lists of numbers as one.
+
+use std::io::{self, Read, Write};
+use std::ops::Range;
+
+/// Numbers are written and read so many at a time.
+const PART: usize = 1 << 14;
+
+/// Lists of numbers that lie apart, such as the gradients of parameters, as one list.
+#[derive(Debug, Default)]
+pub struct Numbers<'a> {
+    lists: Vec<&'a mut [f32]>,
+}
+
+impl<'a> Numbers<'a> {
+    /// The numbers of the first list, then those of the second, and so on.
+    pub fn of(lists: impl IntoIterator<Item = &'a mut [f32]>) -> Self {
+        Self {
+            lists: lists.into_iter().collect(),
+        }
+    }
+
+    /// How many there are in all.
+    pub fn len(&self) -> usize {
+        self.lists.iter().map(|list| list.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends a part to a list.
+    pub(super) fn copy(&mut self, part: Range<usize>, to: &mut Vec<f32>) {
+        self.within(part)
+            .for_each(|list| to.extend_from_slice(list));
+    }
+
+    /// Changes a part by as many others.
+    pub(super) fn change(
+        &mut self,
+        part: Range<usize>,
+        others: &[f32],
+        change: impl Fn(&mut f32, f32),
+    ) {
+        let mut rest = others;
+        for list in self.within(part) {
+            let (here, behind) = rest.split_at(list.len());
+            for (number, &other) in list.iter_mut().zip(here) {
+                change(number, other);
+            }
+            rest = behind;
+        }
+    }
+
+    /// Writes a part.
+    pub(super) fn write(&mut self, part: Range<usize>, to: &mut impl Write) -> io::Result<()> {
+        let (mut numbers, mut bytes) = (Vec::new(), Vec::new());
+        for part in pieces(part) {
+            numbers.clear();
+            self.copy(part, &mut numbers);
+            bytes.clear();
+            bytes.extend(numbers.iter().map(|number| number.to_le_bytes()));
+            to.write_all(bytes.as_flattened())?;
+        }
+        Ok(())
+    }
+
+    /// Changes a part by as many others, which are read.
+    pub(super) fn read(
+        &mut self,
+        part: Range<usize>,
+        from: &mut impl Read,
+        change: impl Fn(&mut f32, f32),
+    ) -> io::Result<()> {
+        let (mut numbers, mut bytes) = (Vec::new(), Vec::new());
+        for part in pieces(part) {
+            bytes.resize(part.len(), [0; 4]);
+            from.read_exact(bytes.as_flattened_mut())?;
+            numbers.clear();
+            numbers.extend(bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+            self.change(part, &numbers, &change);
+        }
+        Ok(())
+    }
+
+    /// What lies in a part, list by list.
+    fn within(&mut self, part: Range<usize>) -> impl Iterator<Item = &mut [f32]> {
+        let mut end = 0;
+        self.lists.iter_mut().filter_map(move |list| {
+            let begin = end;
+            end += list.len();
+            let [from, to] = [part.start, part.end].map(|at| at.clamp(begin, end) - begin);
+            (from < to).then(|| &mut list[from..to])
+        })
+    }
+}
+
+/// A part in pieces of a few numbers.
+fn pieces(part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = part.end;
+    part.step_by(PART)
+        .map(move |begin| begin..(begin + PART).min(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_goes_across_lists() {
+        let mut lists = [vec![1.0, 2.0], vec![], vec![3.0], vec![4.0, 5.0]];
+        let mut numbers = Numbers::of(lists.iter_mut().map(Vec::as_mut_slice));
+        assert_eq!(numbers.len(), 5);
+        let mut part = Vec::new();
+        numbers.copy(1..4, &mut part);
+        assert_eq!(part, [2.0, 3.0, 4.0]);
+        numbers.change(2..5, &[10.0, 20.0, 30.0], |number, other| *number += other);
+        assert_eq!(lists.concat(), [1.0, 2.0, 13.0, 24.0, 35.0]);
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut lists = [vec![0.5; PART], vec![0.25; 7]];
+        let mut numbers = Numbers::of(lists.iter_mut().map(Vec::as_mut_slice));
+        let (part, mut bytes) = (PART - 3..PART + 5, Vec::new());
+        numbers.write(part.clone(), &mut bytes).expect("memory");
+        assert_eq!(bytes.len(), 32);
+        let found = numbers.read(part.clone(), &mut bytes.as_slice(), |number, read| {
+            *number += read;
+        });
+        found.expect("all of it");
+        let too_few = numbers.read(part, &mut &bytes[..8], |number, read| *number = read);
+        assert!(too_few.is_err());
+        assert_eq!(lists[0][PART - 4..], [0.5, 1.0, 1.0, 1.0]);
+        assert_eq!(lists[1], [0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]);
+    }
+}
