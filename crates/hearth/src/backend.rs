@@ -72,7 +72,8 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
     }
 }
 
-/// The selected backend's best device: the processor. Its [kernels](crate::kernels) are installed.
+/// The selected backend's best device: the processor. Its [kernels](crate::kernels) are installed. It computes sooner on a thread of its
+/// pool: [`among_workers`](crate::kernels::among_workers).
 ///
 /// # Errors
 /// None with this backend.

@@ -1,9 +1,10 @@
 //! cargo run --release -p initialisation --features flex
 use clap::Parser;
+use hearth::backend::{Selected, device};
+use hearth::burn::backend::Autodiff;
+use hearth::kernels::among_workers;
 
 fn main() -> anyhow::Result<()> {
-    initialisation::run::<hearth::burn::backend::Autodiff<hearth::backend::Selected>>(
-        &initialisation::Options::parse(),
-        &hearth::backend::device()?,
-    )
+    let options = initialisation::Options::parse();
+    among_workers(|| initialisation::run::<Autodiff<Selected>>(&options, &device()?))
 }

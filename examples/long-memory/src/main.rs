@@ -1,9 +1,10 @@
 //! cargo run --release -p long-memory --features flex
 use clap::Parser;
+use hearth::backend::{Selected, device};
+use hearth::burn::backend::Autodiff;
+use hearth::kernels::among_workers;
 
 fn main() -> anyhow::Result<()> {
-    long_memory::run::<hearth::burn::backend::Autodiff<hearth::backend::Selected>>(
-        &long_memory::Options::parse(),
-        &hearth::backend::device()?,
-    )
+    let options = long_memory::Options::parse();
+    among_workers(|| long_memory::run::<Autodiff<Selected>>(&options, &device()?))
 }

@@ -1,9 +1,10 @@
 //! cargo run --release -p machine-translation --features flex
 use clap::Parser;
+use hearth::backend::{Selected, device};
+use hearth::burn::backend::Autodiff;
+use hearth::kernels::among_workers;
 
 fn main() -> anyhow::Result<()> {
-    machine_translation::run::<hearth::burn::backend::Autodiff<hearth::backend::Selected>>(
-        &machine_translation::Args::parse(),
-        &hearth::backend::device()?,
-    )
+    let options = machine_translation::Args::parse();
+    among_workers(|| machine_translation::run::<Autodiff<Selected>>(&options, &device()?))
 }

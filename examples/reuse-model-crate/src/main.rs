@@ -1,6 +1,6 @@
 //! cargo run --release --manifest-path examples/reuse-model-crate/Cargo.toml
 use burn::backend::Autodiff;
-use hearth_model::kernels::{InMemory, install};
+use hearth_model::kernels::{InMemory, among_workers, install};
 
 #[cfg(feature = "flex")]
 type Selected = burn_flex::Flex;
@@ -8,7 +8,8 @@ type Selected = burn_flex::Flex;
 type Selected = burn_ndarray::NdArray;
 
 fn main() {
-    // Both backends keep their numbers in memory: a few operations are computed at once there. It is faster, and no must.
+    // Both backends keep their numbers in memory: a few operations are computed at once there, and threads that they share
+    // out work to need not be woken for each. It is faster, and no must.
     install::<InMemory<Selected>>();
-    reuse_model_crate::run::<Autodiff<Selected>>(&Default::default());
+    among_workers(|| reuse_model_crate::run::<Autodiff<Selected>>(&Default::default()));
 }

@@ -1,9 +1,10 @@
 //! cargo run --release -p speech-recognition --features flex
 use clap::Parser;
+use hearth::backend::{Selected, device};
+use hearth::burn::backend::Autodiff;
+use hearth::kernels::among_workers;
 
 fn main() -> anyhow::Result<()> {
-    speech_recognition::run::<hearth::burn::backend::Autodiff<hearth::backend::Selected>>(
-        &speech_recognition::Args::parse(),
-        &hearth::backend::device()?,
-    )
+    let options = speech_recognition::Args::parse();
+    among_workers(|| speech_recognition::run::<Autodiff<Selected>>(&options, &device()?))
 }

@@ -1,9 +1,10 @@
 //! cargo run --release -p text-classification --features flex
 use clap::Parser;
+use hearth::backend::{Selected, device};
+use hearth::burn::backend::Autodiff;
+use hearth::kernels::among_workers;
 
 fn main() -> anyhow::Result<()> {
-    text_classification::run::<hearth::burn::backend::Autodiff<hearth::backend::Selected>>(
-        &text_classification::Args::parse(),
-        &hearth::backend::device()?,
-    )
+    let options = text_classification::Args::parse();
+    among_workers(|| text_classification::run::<Autodiff<Selected>>(&options, &device()?))
 }
