@@ -159,16 +159,15 @@ impl Drop for Team<'_> {
     }
 }
 
-/// Memory for all replicas, and the path by which they open it as long as this process has it.
+/// Memory for all replicas, which they inherit, and the path by which each opens it for itself.
 #[cfg(target_os = "linux")]
 fn memory() -> Option<(File, PathBuf)> {
     use rustix::fs::{MemfdFlags, memfd_create};
     use std::os::fd::AsRawFd;
 
-    let file = File::from(memfd_create("hearth", MemfdFlags::CLOEXEC).ok()?);
-    let (process, number) = (std::process::id(), file.as_raw_fd());
-    let path = PathBuf::from(format!("/proc/{process}/fd/{number}"));
-    // Without this folder they talk through their pipes alone.
+    let file = File::from(memfd_create("hearth", MemfdFlags::empty()).ok()?);
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    // Where there is no such folder they talk through their pipes alone.
     opened(&path).ok()?;
     Some((file, path))
 }
@@ -285,6 +284,22 @@ mod tests {
         assert_eq!(part(2, 2, 2, 4), 1);
         assert_eq!(part(2, 64, 64, 2), 1);
         assert_eq!(part_of(8, None, None, 2), 4);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_is_shared_and_each_has_a_place_of_its_own_in_it() {
+        use std::io::{Read, Write};
+
+        let (mut file, path) = memory().expect("memory");
+        file.write_all(b"from the first").expect("memory");
+        let mut other = opened(&path).expect("the same memory");
+        let mut found = String::new();
+        other.read_to_string(&mut found).expect("text");
+        assert_eq!(found, "from the first");
+        // Another process finds it under the same number.
+        let cat = Command::new("cat").arg(&path).output().expect("cat runs");
+        assert_eq!(cat.stdout, b"from the first");
     }
 
     #[test]

@@ -135,15 +135,19 @@ pub struct AdamStep {
 /// w ← kept · w - length · m / (√v + ε)
 /// ```
 ///
-/// - `of`: `w`, `g`, `m` and `v`, of one shape
+/// - `weight`, `gradient`, `moments`: `w`, `g`, and `m` and `v`, of one shape
 /// - returns `w`, `m` and `v`
 ///
 /// # Panics
 /// If they are not of one shape.
 pub fn adam<B: Backend, const D: usize>(
-    of: [Tensor<B, D>; 4],
+    weight: Tensor<B, D>,
+    gradient: Tensor<B, D>,
+    moments: [Tensor<B, D>; 2],
     step: &AdamStep,
 ) -> [Tensor<B, D>; 3] {
+    let [mean, mean_of_squares] = moments;
+    let of = [weight, gradient, mean, mean_of_squares];
     let shapes = of.each_ref().map(Tensor::dims);
     assert_eq!(shapes, [shapes[0]; 4], "the shapes of w, g, m and v");
     let is_same = of.iter().all(|x| x.dtype() == of[0].dtype());
@@ -151,17 +155,17 @@ pub fn adam<B: Backend, const D: usize>(
     if let Some(kernel) = ways.and_then(|ways| ways.adam) {
         return kernel(of.map(primitive), step).map(float);
     }
-    let [weight, gradient, one, two] = of;
+    let [weight, gradient, mean, mean_of_squares] = of;
     let squares = gradient.clone().square();
-    let one = running_mean(one, gradient, step.beta_1);
-    let two = running_mean(two, squares, step.beta_2);
-    let spread = two.clone().sqrt().add_scalar(step.epsilon);
-    let change = one.clone().mul_scalar(step.length) / spread;
+    let mean = running_mean(mean, gradient, step.beta_1);
+    let mean_of_squares = running_mean(mean_of_squares, squares, step.beta_2);
+    let spread = mean_of_squares.clone().sqrt().add_scalar(step.epsilon);
+    let change = mean.clone().mul_scalar(step.length) / spread;
     let weight = match step.kept {
         1.0 => weight,
         kept => weight.mul_scalar(kept),
     };
-    [weight - change, one, two]
+    [weight - change, mean, mean_of_squares]
 }
 
 /// The running mean `decay · mean + (1 - decay) · new`.

@@ -1,5 +1,6 @@
 //! Each short way against Burn's own operations, with gradients, on both backends in Rust.
 
+use crate::installed::ways;
 use crate::{
     AdamStep, Hidden, InMemory, adam, gelu, install, layer_norm, softmax_weights, swap_heads,
 };
@@ -174,10 +175,19 @@ fn an_update_is_the_same_to_the_last_bit() {
             length: 2.3e-3,
             epsilon: 1e-8,
         };
-        let of = of
-            .clone()
-            .map(|x| Tensor::<B, 2>::from_data(x, &Default::default()));
-        adam(of, &step).map(Tensor::into_data)
+        let device = B::Device::default();
+        let [weight, gradient, mean, mean_of_squares] =
+            of.clone().map(|x| Tensor::<B, 2>::from_data(x, &device));
+        // What others hold stays as it is; a gradient may be a turned view.
+        let held = [weight.clone(), mean.clone()];
+        let turned = gradient.transpose().into_data();
+        let gradient = Tensor::<B, 2>::from_data(turned, &device).transpose();
+        let updated = adam(weight, gradient, [mean, mean_of_squares], &step);
+        assert_eq!(
+            held.map(Tensor::into_data),
+            [&of[0], &of[2]].map(Clone::clone)
+        );
+        updated.map(Tensor::into_data)
     }
     fn check<I: Backend>() {
         install::<InMemory<I>>();
@@ -185,6 +195,8 @@ fn an_update_is_the_same_to_the_last_bit() {
             let distribution = Distribution::Uniform(0.0, spread);
             Tensor::<I, 2>::random([301, 257], distribution, &Default::default()).into_data()
         });
+        let x = Tensor::<I, 1>::zeros([1], &Default::default());
+        assert!(ways(&x).is_some_and(|ways| ways.adam.is_some()));
         // Where gradients are wanted, updates have no kernel.
         assert_eq!(updated::<I>(&of), updated::<Autodiff<I>>(&of));
     }

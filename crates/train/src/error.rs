@@ -147,7 +147,7 @@ impl TrainError {
             Self::Hub(error) => error.is_io(),
             Self::File { .. } => true,
             Self::Checkpoint { source, .. } => source.is_io(),
-            Self::Group(error) => matches!(error, GroupError::Gone { .. }),
+            Self::Group(error) => matches!(error, GroupError::Gone { .. } | GroupError::Board(_)),
             Self::Foreign { source, .. } => source.is_io(),
             _ => false,
         }

@@ -4,9 +4,9 @@ use crate::group::Numbers;
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{AllocationProperty, Tensor, TensorData};
 
-/// Gradients in the order of a module's fields, in the memory of the processor: where that is the backend's own, none is copied.
+/// Gradients in the order of a module's fields, in the memory of the processor: where that is the backend's own, what nobody else holds is not copied.
 #[derive(Debug, Default)]
 pub(crate) struct Flat {
     /// In single precision; zeros where a parameter has none.
@@ -49,6 +49,14 @@ impl Flat {
     }
 }
 
+/// The same in memory that may be written to: a device's may not.
+fn own(data: TensorData) -> TensorData {
+    match data.bytes.property() {
+        AllocationProperty::Native => data,
+        _ => TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), data.shape),
+    }
+}
+
 fn numbers(data: &mut TensorData) -> &mut [f32] {
     data.as_mut_slice().expect("single precision")
 }
@@ -66,7 +74,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Laying {
         present.push(if gradient.is_some() { 1.0 } else { 0.0 });
         gradients.push(match gradient {
             Some(gradient) => {
-                let mut data = gradient.into_data().convert::<f32>();
+                let mut data = own(gradient.into_data().convert::<f32>());
                 let factor = self.factor;
                 numbers(&mut data)
                     .iter_mut()

@@ -91,10 +91,16 @@ fn start(program: Program, folder: &Path) -> (std::process::Child, u32) {
         .expect("the program starts");
     let is_at_work = || fs::read(out.join("metrics.jsonl")).is_ok_and(|lines| !lines.is_empty());
     wait_for("the first step", is_at_work);
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
-    let children = fs::read_to_string(children).expect("its children");
-    let other = children.trim().parse().expect("one child");
+    let other = children(child.id()).trim().parse().expect("one child");
     (child, other)
+}
+
+/// The processes that a process started, from whichever of its threads.
+fn children(process: u32) -> String {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
+    let of = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children"));
+    let all = threads.map(|thread| thread.and_then(of));
+    all.collect::<Result<_, _>>().expect("its children")
 }
 
 pub(crate) fn wait_for(what: &str, is_there: impl Fn() -> bool) {

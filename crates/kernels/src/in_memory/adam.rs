@@ -17,21 +17,21 @@ pub(super) fn update(of: Of<'_>, step: &AdamStep) {
     let Of {
         weight,
         gradient,
-        moments: [moment_1, moment_2],
+        moments: [mean, mean_of_squares],
     } = of;
     let weights = weight.chunks_mut(PIECE).zip(gradient.chunks(PIECE));
-    let moments = moment_1.chunks_mut(PIECE).zip(moment_2.chunks_mut(PIECE));
-    let pieces = weights
-        .zip(moments)
-        .map(|((weight, gradient), (one, two))| {
-            let moments = [one, two];
-            let of = Of {
-                weight,
-                gradient,
-                moments,
-            };
-            Piece { of, numbers }
-        });
+    let moments = mean
+        .chunks_mut(PIECE)
+        .zip(mean_of_squares.chunks_mut(PIECE));
+    let pieces = weights.zip(moments);
+    let pieces = pieces.map(|((weight, gradient), (mean, mean_of_squares))| Piece {
+        of: Of {
+            weight,
+            gradient,
+            moments: [mean, mean_of_squares],
+        },
+        numbers,
+    });
     work(pieces.collect());
 }
 
@@ -75,13 +75,13 @@ impl NullaryFnOnce for Piece<'_> {
             length,
             epsilon,
         } = self.numbers;
-        let [moment_1, moment_2] = self.of.moments;
+        let [means, means_of_squares] = self.of.moments;
         let weights = self.of.weight.iter_mut().zip(self.of.gradient);
-        let moments = moment_1.iter_mut().zip(moment_2);
-        for ((weight, &gradient), (one, two)) in weights.zip(moments) {
-            *one = *one * decays[0] + gradient * shares[0];
-            *two = *two * decays[1] + gradient * gradient * shares[1];
-            *weight = *weight * kept - *one * length / (two.sqrt() + epsilon);
+        let moments = means.iter_mut().zip(means_of_squares);
+        for ((weight, &gradient), (mean, mean_of_squares)) in weights.zip(moments) {
+            *mean = *mean * decays[0] + gradient * shares[0];
+            *mean_of_squares = *mean_of_squares * decays[1] + gradient * gradient * shares[1];
+            *weight = *weight * kept - *mean * length / (mean_of_squares.sqrt() + epsilon);
         }
     }
 }

@@ -105,14 +105,14 @@ impl<B: Backend> Kernels for InMemory<B> {
 
     fn adam() -> Option<AdamKernel<Self>> {
         Some(|of, step| {
-            let [mut weight, gradient, mut one, mut two] = of.map(Values::<B>::of);
+            let [mut weight, gradient, mut mean, mut mean_of_squares] = of.map(Values::<B>::of);
             let of = adam::Of {
                 weight: weight.numbers_mut(),
                 gradient: gradient.numbers(),
-                moments: [one.numbers_mut(), two.numbers_mut()],
+                moments: [mean.numbers_mut(), mean_of_squares.numbers_mut()],
             };
             adam::update(of, step);
-            [weight, one, two].map(Values::tensor)
+            [weight, mean, mean_of_squares].map(Values::tensor)
         })
     }
 }

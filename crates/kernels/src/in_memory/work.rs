@@ -3,6 +3,7 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use std::error::Error;
 
 /// So many numbers are one thread's piece of work: a few tens of microseconds of it.
 pub(super) const PIECE: usize = 1 << 15;
@@ -32,13 +33,19 @@ const STACK: usize = 8 << 20;
 /// before anything else. Any other thread hands each operation over to one of them, wakes it, and is woken when it is done,
 /// which takes longer than a small operation.
 ///
+/// Inside of it one thread computes: what other threads compute meanwhile, such as those of a data loader, needs threads of the
+/// pool, too, and where there is but one, a program that waits for them waits forever.
+///
 /// # Examples
 /// ```
 /// let sum = hearth_kernels::among_workers(|| 1 + 1);
 /// assert_eq!(sum, 2);
 /// ```
 pub fn among_workers<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    // Where there are such threads already, they do.
-    let _ = ThreadPoolBuilder::new().stack_size(STACK).build_global();
-    rayon::scope(|_| run())
+    match ThreadPoolBuilder::new().stack_size(STACK).build_global() {
+        // The system has no threads to give: what needs some will say so.
+        Err(error) if error.source().is_some() => run(),
+        // A pool that was there before does as well.
+        Ok(()) | Err(_) => rayon::scope(|_| run()),
+    }
 }

@@ -16,12 +16,24 @@ use std::ops::Range;
 pub(super) struct Board {
     file: File,
     share: Share,
+    /// Of the last list.
+    length: usize,
 }
 
 impl Board {
     /// - `file`: with a place of its own to read and write at, which no other process moves
     pub(super) fn new(file: File, share: Share) -> Self {
-        Self { file, share }
+        Self {
+            file,
+            share,
+            length: 0,
+        }
+    }
+
+    /// Begins a list. Where it is of another length than the one before, others may still read where it will lie: then all
+    /// processes have to wait for each other before the first step.
+    pub(super) fn lays_out_anew(&mut self, length: usize) -> bool {
+        std::mem::replace(&mut self.length, length) != length
     }
 
     /// The first step: writes down what others will add up.

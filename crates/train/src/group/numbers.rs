@@ -30,6 +30,11 @@ impl<'a> Numbers<'a> {
         self.len() == 0
     }
 
+    /// The lists, in their order.
+    pub fn lists(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.lists.iter_mut().map(|list| &mut **list)
+    }
+
     /// Appends a part to a list.
     pub(super) fn copy(&mut self, part: Range<usize>, to: &mut Vec<f32>) {
         self.within(part)
@@ -87,7 +92,7 @@ impl<'a> Numbers<'a> {
     /// What lies in a part, list by list.
     fn within(&mut self, part: Range<usize>) -> impl Iterator<Item = &mut [f32]> {
         let mut end = 0;
-        self.lists.iter_mut().filter_map(move |list| {
+        self.lists().filter_map(move |list| {
             let begin = end;
             end += list.len();
             let [from, to] = [part.start, part.end].map(|at| at.clamp(begin, end) - begin);

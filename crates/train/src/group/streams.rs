@@ -53,7 +53,8 @@ impl Streams {
         }
     }
 
-    /// With a file through which long lists are added up: faster, to the same sums. Either all processes have it or none.
+    /// With a file through which long lists are added up, which is faster. Either all processes have it or none. Sums of more than
+    /// two are rounded otherwise than through streams, and the same in all processes.
     ///
     /// - `file`: opened to be read and written, by each process for itself; empty at first
     #[must_use]
@@ -95,11 +96,14 @@ impl Group for Streams {
             return self.meet(length, numbers, counts);
         };
         let none = &mut Numbers::default();
+        if board.lays_out_anew(length) {
+            self.meet(length, none, &mut [])?;
+        }
         board.put(numbers).map_err(GroupError::Board)?;
         self.meet(length, none, counts)?;
         board.add(numbers).map_err(GroupError::Board)?;
         self.meet(length, none, &mut [])?;
-        // Behind this nobody has to wait: the next list is put where nobody reads any more.
+        // Behind this nobody has to wait: the next list of this length is put where nobody reads any more.
         board.get(numbers).map_err(GroupError::Board)
     }
 }

@@ -59,7 +59,7 @@ impl Adam {
             length: lr * root / corrected(self.beta_1),
             epsilon: self.epsilon * root,
         };
-        let [weight, moment_1, moment_2] = adam([weight, gradient, moment_1, moment_2], &step);
+        let [weight, moment_1, moment_2] = adam(weight, gradient, [moment_1, moment_2], &step);
         (weight, vec![moment_1, moment_2])
     }
 }
