@@ -181,11 +181,13 @@ pub(crate) mod tests {
 
     #[test]
     fn one_that_is_gone_or_does_something_else_is_told() {
-        let found = together(2, |group| match group.share().index() {
+        let deserted = |group: &dyn Group| match group.share().index() {
             0 => group.sum(&mut Numbers::of([[1.0].as_mut_slice()]), &mut []),
             _ => Ok(()),
-        });
-        assert!(matches!(found[0], Err(GroupError::Gone { index: 1, .. })));
+        };
+        for found in [together(2, deserted), through_a_file(2, deserted)] {
+            assert!(matches!(found[0], Err(GroupError::Gone { index: 1, .. })));
+        }
         let unlike = |group: &dyn Group| {
             let n = 1 + group.share().index();
             group.sum(&mut Numbers::of([vec![0.0; n].as_mut_slice()]), &mut [])
