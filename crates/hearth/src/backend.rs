@@ -82,6 +82,9 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
     not(any(feature = "tch", feature = "wgpu"))
 ))]
 pub fn device() -> Result<Device<Selected>, NoDevice> {
+    #[cfg(feature = "flex")]
     hearth_kernels::install::<hearth_kernels::InMemory<Selected>>();
+    #[cfg(not(feature = "flex"))]
+    hearth_kernels::install::<hearth_kernels::InMemoryProducts<Selected>>();
     Ok(Device::<Selected>::default())
 }

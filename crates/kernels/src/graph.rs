@@ -1,11 +1,13 @@
 //! Kernels in the graph of what is to be differentiated.
 
-use crate::kernels::{AttentionKernel, Float, Kept, Kernels};
+use crate::installed::{n_rows, plain_linear};
+use crate::kernels::{AttentionKernel, Float, Kept, Kernels, LinearKernel};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::tensor::TensorMetadata;
 use burn::tensor::ops::FloatTensor;
 use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
@@ -15,15 +17,21 @@ pub(crate) type Tracked<K> = FloatTensor<Autodiff<<K as Kernels>::Backend>>;
 
 /// What is done backward, for an operation of `N` tensors.
 trait Gradient<K: Kernels, const N: usize>: Debug + Send + 'static {
-    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>) -> [Float<K>; N];
+    /// - `wanted`: of which tensors the gradient is
+    fn of(
+        self,
+        kept: Vec<Float<K>>,
+        gradient: Float<K>,
+        wanted: [bool; N],
+    ) -> [Option<Float<K>>; N];
 }
 
 #[derive(Debug)]
 struct Gelu;
 
 impl<K: Kernels> Gradient<K, 1> for Gelu {
-    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>) -> [Float<K>; 1] {
-        [K::gelu_backward(kept, gradient)]
+    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>, _: [bool; 1]) -> [Option<Float<K>>; 1] {
+        [Some(K::gelu_backward(kept, gradient))]
     }
 }
 
@@ -35,8 +43,8 @@ pub(crate) fn gelu<K: Kernels>(x: Tracked<K>) -> Tracked<K> {
 struct Softmax;
 
 impl<K: Kernels> Gradient<K, 1> for Softmax {
-    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>) -> [Float<K>; 1] {
-        [K::softmax_backward(kept, gradient)]
+    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>, _: [bool; 1]) -> [Option<Float<K>>; 1] {
+        [Some(K::softmax_backward(kept, gradient))]
     }
 }
 
@@ -45,24 +53,44 @@ pub(crate) fn softmax<K: Kernels>(x: Tracked<K>, hides_rows: bool) -> Tracked<K>
 }
 
 #[derive(Debug)]
-struct SwapHeads;
+struct SplitHeads;
 
-impl<K: Kernels> Gradient<K, 1> for SwapHeads {
-    fn of(self, _kept: Vec<Float<K>>, gradient: Float<K>) -> [Float<K>; 1] {
-        [K::swap_heads(gradient)]
+impl<K: Kernels> Gradient<K, 1> for SplitHeads {
+    fn of(self, _: Vec<Float<K>>, gradient: Float<K>, _: [bool; 1]) -> [Option<Float<K>>; 1] {
+        [Some(K::join_heads(gradient))]
     }
 }
 
-pub(crate) fn swap_heads<K: Kernels>(x: Tracked<K>) -> Tracked<K> {
-    tracked::<K, _, 1>(SwapHeads, [x], |[x], _| (K::swap_heads(x), Vec::new()))
+pub(crate) fn split_heads<K: Kernels>(x: Tracked<K>, n_heads: usize) -> Tracked<K> {
+    tracked::<K, _, 1>(SplitHeads, [x], |[x], _| {
+        (K::split_heads(x, n_heads), Vec::new())
+    })
+}
+
+#[derive(Debug)]
+struct JoinHeads {
+    n_heads: usize,
+}
+
+impl<K: Kernels> Gradient<K, 1> for JoinHeads {
+    fn of(self, _: Vec<Float<K>>, gradient: Float<K>, _: [bool; 1]) -> [Option<Float<K>>; 1] {
+        [Some(K::split_heads(gradient, self.n_heads))]
+    }
+}
+
+pub(crate) fn join_heads<K: Kernels>(x: Tracked<K>) -> Tracked<K> {
+    let n_heads = x.primitive.shape()[1];
+    tracked::<K, _, 1>(JoinHeads { n_heads }, [x], |[x], _| {
+        (K::join_heads(x), Vec::new())
+    })
 }
 
 #[derive(Debug)]
 struct LayerNorm;
 
 impl<K: Kernels> Gradient<K, 3> for LayerNorm {
-    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>) -> [Float<K>; 3] {
-        K::layer_norm_backward(kept, gradient)
+    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>, _: [bool; 3]) -> [Option<Float<K>>; 3] {
+        K::layer_norm_backward(kept, gradient).map(Some)
     }
 }
 
@@ -82,8 +110,8 @@ impl<K: Kernels> Debug for Attention<K> {
 }
 
 impl<K: Kernels> Gradient<K, 3> for Attention<K> {
-    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>) -> [Float<K>; 3] {
-        (self.kernel.backward)(kept, self.is_causal, gradient)
+    fn of(self, kept: Vec<Float<K>>, gradient: Float<K>, _: [bool; 3]) -> [Option<Float<K>>; 3] {
+        (self.kernel.backward)(kept, self.is_causal, gradient).map(Some)
     }
 }
 
@@ -92,6 +120,52 @@ pub(crate) fn attention<K: Kernels>(of: [Tracked<K>; 3], is_causal: bool) -> Opt
     let forward = kernel.forward;
     let node = Attention::<K> { kernel, is_causal };
     Some(tracked(node, of, |of, keep| forward(of, is_causal, keep)))
+}
+
+struct Linear<K: Kernels>(LinearKernel<K>);
+
+impl<K: Kernels> Debug for Linear<K> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Linear")
+    }
+}
+
+impl<K: Kernels> Gradient<K, 3> for Linear<K> {
+    fn of(
+        self,
+        kept: Vec<Float<K>>,
+        gradient: Float<K>,
+        wanted: [bool; 3],
+    ) -> [Option<Float<K>>; 3] {
+        (self.0.backward)(kept, gradient, wanted)
+    }
+}
+
+impl<K: Kernels> Gradient<K, 2> for Linear<K> {
+    fn of(
+        self,
+        kept: Vec<Float<K>>,
+        gradient: Float<K>,
+        [x, weight]: [bool; 2],
+    ) -> [Option<Float<K>>; 2] {
+        let [x, weight, _] = (self.0.backward)(kept, gradient, [x, weight, false]);
+        [x, weight]
+    }
+}
+
+pub(crate) fn linear<K: Kernels>(of: [Tracked<K>; 2], bias: Option<Tracked<K>>) -> Tracked<K> {
+    let Some(kernel) = K::linear(n_rows(&of[0])) else {
+        return plain_linear::<Autodiff<K::Backend>>(of, bias);
+    };
+    let forward = kernel.forward;
+    let [x, weight] = of;
+    let node = Linear(kernel);
+    match bias {
+        Some(bias) => tracked(node, [x, weight, bias], |[x, weight, bias], keep| {
+            forward([x, weight], Some(bias), keep)
+        }),
+        None => tracked(node, [x, weight], |of, keep| forward(of, None, keep)),
+    }
 }
 
 /// Computes forward, and writes down what is to be done backward.
@@ -129,9 +203,10 @@ impl<K: Kernels, G: Gradient<K, N>, const N: usize> Backward<K::Backend, N> for 
         _checkpointer: &mut Checkpointer,
     ) {
         let gradient = gradients.consume::<K::Backend>(&ops.node);
-        let found = self.0.of(ops.state, gradient);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let found = self.0.of(ops.state, gradient, wanted);
         for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(parent) = parent {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 gradients.register::<K::Backend>(parent.id, gradient);
             }
         }

@@ -6,7 +6,7 @@ use crate::operations::AdamStep;
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
-use burn::tensor::{DType, Tensor, TensorPrimitive};
+use burn::tensor::{DType, Tensor, TensorMetadata, TensorPrimitive};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -15,13 +15,17 @@ use std::sync::{PoisonError, RwLock};
 pub(crate) struct Ways<B: Backend> {
     pub(crate) gelu: Unary<B>,
     pub(crate) softmax: fn(FloatTensor<B>, bool) -> FloatTensor<B>,
-    pub(crate) swap_heads: Unary<B>,
+    pub(crate) split_heads: fn(FloatTensor<B>, usize) -> FloatTensor<B>,
+    pub(crate) join_heads: Unary<B>,
     pub(crate) layer_norm: fn([FloatTensor<B>; 3], f64) -> FloatTensor<B>,
     pub(crate) attention: fn([FloatTensor<B>; 3], bool) -> Option<FloatTensor<B>>,
+    pub(crate) linear: Linear<B>,
     pub(crate) adam: Option<Adam<B>>,
 }
 
 type Adam<B> = fn([FloatTensor<B>; 4], &AdamStep) -> [FloatTensor<B>; 3];
+
+type Linear<B> = fn([FloatTensor<B>; 2], Option<FloatTensor<B>>) -> FloatTensor<B>;
 
 type Unary<B> = fn(FloatTensor<B>) -> FloatTensor<B>;
 
@@ -46,22 +50,51 @@ pub fn install<K: Kernels>() {
     add::<K::Backend>(Ways {
         gelu: |x| K::gelu(x, false).0,
         softmax: |x, hides_rows| K::softmax(x, hides_rows, false).0,
-        swap_heads: K::swap_heads,
+        split_heads: K::split_heads,
+        join_heads: K::join_heads,
         layer_norm: |of, epsilon| K::layer_norm(of, epsilon, false).0,
         attention: |of, is_causal| {
             K::attention(&of[0]).map(|kernel| (kernel.forward)(of, is_causal, false).0)
+        },
+        linear: |of, bias| match K::linear(n_rows(&of[0])) {
+            Some(kernel) => (kernel.forward)(of, bias, false).0,
+            None => plain_linear::<K::Backend>(of, bias),
         },
         adam: K::adam(),
     });
     add::<Autodiff<K::Backend>>(Ways {
         gelu: graph::gelu::<K>,
         softmax: graph::softmax::<K>,
-        swap_heads: graph::swap_heads::<K>,
+        split_heads: graph::split_heads::<K>,
+        join_heads: graph::join_heads::<K>,
         layer_norm: graph::layer_norm::<K>,
         attention: graph::attention::<K>,
+        linear: graph::linear::<K>,
         // Nobody asks for the gradient of an update.
         adam: None,
     });
+}
+
+/// How many rows the last axis is wide.
+pub(crate) fn n_rows(x: &impl TensorMetadata) -> usize {
+    let shape = x.shape();
+    shape.iter().rev().skip(1).product()
+}
+
+/// A linear layer by Burn's operations over flattened rows: one product, and one for the gradient of the weight, where a batched
+/// product would make a gradient for every row of the batch and add them up.
+pub(crate) fn plain_linear<B: Backend>(
+    [x, weight]: [FloatTensor<B>; 2],
+    bias: Option<FloatTensor<B>>,
+) -> FloatTensor<B> {
+    let (mut shape, n_rows) = (x.shape(), n_rows(&x));
+    let last = shape.len() - 1;
+    if last == 1 {
+        return B::linear(x, weight, bias);
+    }
+    let rows = B::float_reshape(x, [n_rows, shape[last]].into());
+    shape[last] = weight.shape()[1];
+    B::float_reshape(B::linear(rows, weight, bias), shape)
 }
 
 fn add<B: Backend>(ways: Ways<B>) {

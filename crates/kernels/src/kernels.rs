@@ -33,8 +33,11 @@ pub trait Kernels: Debug + Send + 'static {
     /// The gradient by `x`.
     fn softmax_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> Float<Self>;
 
-    /// [`swap_heads`](crate::swap_heads), which is its own gradient.
-    fn swap_heads(x: Float<Self>) -> Float<Self>;
+    /// [`split_heads`](crate::split_heads), the gradient of which is [`join_heads`](Self::join_heads).
+    fn split_heads(x: Float<Self>, n_heads: usize) -> Float<Self>;
+
+    /// [`join_heads`](crate::join_heads), the gradient of which is [`split_heads`](Self::split_heads).
+    fn join_heads(x: Float<Self>) -> Float<Self>;
 
     /// [`layer_norm`](crate::layer_norm), of `x`, `γ` and `β`.
     fn layer_norm(of: [Float<Self>; 3], epsilon: f64, keep: bool) -> Kept<Self>;
@@ -44,6 +47,11 @@ pub trait Kernels: Debug + Send + 'static {
 
     /// [`attention`](crate::attention), if there is a kernel for such queries.
     fn attention(_query: &Float<Self>) -> Option<AttentionKernel<Self>> {
+        None
+    }
+
+    /// [`linear`](crate::linear), if there is a kernel for so many rows.
+    fn linear(_n_rows: usize) -> Option<LinearKernel<Self>> {
         None
     }
 
@@ -66,3 +74,14 @@ pub struct AttentionKernel<K: Kernels + ?Sized> {
 
 /// The second half of an [`AttentionKernel`].
 pub type AttentionBackward<K> = fn(Vec<Float<K>>, bool, Float<K>) -> [Float<K>; 3];
+
+/// A linear layer, forward and backward.
+pub struct LinearKernel<K: Kernels + ?Sized> {
+    /// Of rows and weight, and perhaps a bias; whether to keep.
+    pub forward: fn([Float<K>; 2], Option<Float<K>>, bool) -> Kept<K>,
+    /// From what was kept, the gradient, and which are wanted: those by rows, weight and bias.
+    pub backward: LinearBackward<K>,
+}
+
+/// The second half of a [`LinearKernel`].
+pub type LinearBackward<K> = fn(Vec<Float<K>>, Float<K>, [bool; 3]) -> [Option<Float<K>>; 3];

@@ -26,11 +26,15 @@ mod installed;
 mod kernels;
 mod operations;
 
-pub use in_memory::{InMemory, among_workers};
+pub use in_memory::{InMemory, InMemoryProducts, among_workers};
 pub use installed::install;
-pub use kernels::{AdamKernel, AttentionBackward, AttentionKernel, Float, Kept, Kernels};
+pub use kernels::{
+    AdamKernel, AttentionBackward, AttentionKernel, Float, Kept, Kernels, LinearBackward,
+    LinearKernel,
+};
 pub use operations::{
-    AdamStep, Hidden, adam, attention, gelu, layer_norm, running_mean, softmax_weights, swap_heads,
+    AdamStep, Hidden, adam, attention, gelu, join_heads, layer_norm, linear, running_mean,
+    softmax_weights, split_heads,
 };
 
 #[cfg(test)]

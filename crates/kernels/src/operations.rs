@@ -1,6 +1,6 @@
 //! The doors: what models call.
 
-use crate::installed::{float, primitive, ways};
+use crate::installed::{float, plain_linear, primitive, ways};
 use burn::tensor::activation::{self, softmax};
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -52,12 +52,34 @@ pub fn softmax_weights<B: Backend>(
     (exponentials, Some(total))
 }
 
-/// `[batch, seq, n_heads, d_head]` -> `[batch, n_heads, seq, d_head]`, and back. Laid out anew where that is the short way: a
-/// product would read a turned view number by number.
-pub fn swap_heads<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+/// The heads of attention apart. Laid out anew where that is the short way: a product would read a turned view number by
+/// number.
+///
+/// - `x`: `[batch, seq, n_heads * d_head]`
+/// - returns `[batch, n_heads, seq, d_head]`
+///
+/// # Panics
+/// If the heads do not fill the width.
+pub fn split_heads<B: Backend>(x: Tensor<B, 3>, n_heads: usize) -> Tensor<B, 4> {
+    let [batch, seq, width] = x.dims();
+    assert_eq!(width % n_heads, 0, "{n_heads} heads in {width}");
     match ways(&x) {
-        Some(ways) => float((ways.swap_heads)(primitive(x))),
-        None => x.swap_dims(1, 2),
+        Some(ways) => float((ways.split_heads)(primitive(x), n_heads)),
+        None => x
+            .reshape([batch, seq, n_heads, width / n_heads])
+            .swap_dims(1, 2),
+    }
+}
+
+/// The heads of attention side by side.
+///
+/// - `x`: `[batch, n_heads, seq, d_head]`
+/// - returns `[batch, seq, n_heads * d_head]`
+pub fn join_heads<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 3> {
+    let [batch, n_heads, seq, d_head] = x.dims();
+    match ways(&x) {
+        Some(ways) => float((ways.join_heads)(primitive(x))),
+        None => x.swap_dims(1, 2).reshape([batch, seq, n_heads * d_head]),
     }
 }
 
@@ -90,6 +112,35 @@ pub fn layer_norm<B: Backend, const D: usize>(
             let [x, gamma, beta] = of;
             B::layer_norm(x, gamma, Some(beta), epsilon)
         }
+    })
+}
+
+/// `x w + b` over the last axis.
+///
+/// - `x`: `[…, d_input]`
+/// - `weight`: `[d_input, d_output]`
+/// - `bias`: `[d_output]`
+/// - returns `[…, d_output]`
+///
+/// # Panics
+/// If their widths do not fit.
+pub fn linear<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+) -> Tensor<B, D> {
+    let [d_input, d_output] = weight.dims();
+    assert_eq!(x.dims()[D - 1], d_input, "the width of rows");
+    if let Some(bias) = &bias {
+        assert_eq!(bias.dims(), [d_output], "the width of a bias");
+    }
+    let is_same = weight.dtype() == x.dtype();
+    let is_same = is_same && bias.as_ref().is_none_or(|bias| bias.dtype() == x.dtype());
+    let ways = ways(&x).filter(|_| is_same);
+    let (of, bias) = ([primitive(x), primitive(weight)], bias.map(primitive));
+    float(match ways {
+        Some(ways) => (ways.linear)(of, bias),
+        None => plain_linear::<B>(of, bias),
     })
 }
 

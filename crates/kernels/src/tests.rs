@@ -2,12 +2,14 @@
 
 use crate::installed::ways;
 use crate::{
-    AdamStep, Hidden, InMemory, adam, gelu, install, layer_norm, softmax_weights, swap_heads,
+    AdamStep, Hidden, InMemoryProducts, adam, attention, gelu, install, join_heads, layer_norm,
+    linear, softmax_weights, swap_heads,
 };
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
+use burn::tensor::activation::softmax;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Distribution, Tensor, TensorData, Tolerance};
+use burn::tensor::{Bool, Distribution, Tensor, TensorData, Tolerance};
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
 
@@ -55,7 +57,7 @@ fn assert_same<I: Backend>(
     n: usize,
     tolerance: f32,
 ) {
-    install::<InMemory<I>>();
+    install::<InMemoryProducts<I>>();
     I::seed(&Default::default(), 3);
     let x = Tensor::<I, 4>::random(SHAPE, Distribution::Normal(0.3, 2.0), &Default::default());
     let x = x.into_data();
@@ -82,7 +84,7 @@ fn gelu_is_gelu() {
 
 #[test]
 fn gelu_is_the_formula_far_out_too() {
-    install::<InMemory<Flex>>();
+    install::<InMemoryProducts<Flex>>();
     let x: Vec<f32> = (-1300..=1300).map(|i| i as f32 / 100.0).collect();
     let device = Default::default();
     let found = gelu(Tensor::<Flex, 1>::from_floats(x.as_slice(), &device)).into_data();
@@ -155,14 +157,27 @@ fn a_query_that_sees_nothing_has_no_weights_and_a_finite_gradient() {
         let gradient = hidden.grad(&weights.sum().backward()).expect("a gradient");
         assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
     }
-    install::<InMemory<Flex>>();
+    install::<InMemoryProducts<Flex>>();
     check::<Autodiff<Flex>>();
     check::<Autodiff<Flex, BalancedCheckpointing>>();
 }
 
 #[test]
-fn heads_change_places() {
-    on_both!(|x, _| swap_heads(x), |x, _| swap_heads(x), 2, 0.0);
+fn heads_come_apart_and_together() {
+    fn apart<B: Backend>(x: Tensor<B, 4>, _: [Tensor<B, 1>; 2]) -> Tensor<B, 4> {
+        let [batch, seq, n_heads, d_head] = x.dims();
+        split_heads(x.reshape([batch, seq, n_heads * d_head]), n_heads)
+    }
+    fn together<B: Backend>(x: Tensor<B, 4>, _: [Tensor<B, 1>; 2]) -> Tensor<B, 4> {
+        join_heads(x).unsqueeze()
+    }
+    on_both!(apart, apart, 2, 0.0);
+    on_both!(together, together, 2, 0.0);
+    // They are each other's inverse, and a turned view is read as it is seen.
+    let x = Tensor::<Flex, 3>::random([2, 6, 5], Distribution::Default, &Default::default());
+    let turned = x.clone().swap_dims(1, 2);
+    let back = join_heads(split_heads(turned.clone(), 3));
+    assert_eq!(back.into_data(), turned.into_data());
 }
 
 #[test]
@@ -190,7 +205,7 @@ fn an_update_is_the_same_to_the_last_bit() {
         updated.map(Tensor::into_data)
     }
     fn check<I: Backend>() {
-        install::<InMemory<I>>();
+        install::<InMemoryProducts<I>>();
         let of = [1.0, 0.01, 0.005, 1e-4].map(|spread| {
             let distribution = Distribution::Uniform(0.0, spread);
             Tensor::<I, 2>::random([301, 257], distribution, &Default::default()).into_data()
@@ -206,7 +221,7 @@ fn an_update_is_the_same_to_the_last_bit() {
 
 #[test]
 fn what_is_frozen_has_no_gradient() {
-    install::<InMemory<Flex>>();
+    install::<InMemoryProducts<Flex>>();
     let device = Default::default();
     let x = Tensor::<Autodiff<Flex>, 2>::ones([2, 3], &device).require_grad();
     let gamma = Tensor::<Autodiff<Flex>, 1>::ones([3], &device);
@@ -219,7 +234,7 @@ fn what_is_frozen_has_no_gradient() {
 
 #[test]
 fn half_precision_goes_the_long_way() {
-    install::<InMemory<Flex>>();
+    install::<InMemoryProducts<Flex>>();
     let device = Default::default();
     let x = Tensor::<Flex, 1>::from_floats([-1.0, 2.0], &device);
     let half = gelu(x.clone().cast(burn::tensor::DType::F16));
@@ -228,4 +243,132 @@ fn half_precision_goes_the_long_way() {
     half.into_data()
         .convert::<f32>()
         .assert_approx_eq::<f32>(&whole, Tolerance::absolute(2e-3));
+}
+
+/// Rows times a weight, plus a bias, and all gradients; of those that are not frozen.
+fn linear_with_gradients<B: AutodiffBackend>(
+    [x, weight, bias]: &[TensorData; 3],
+    has_bias: bool,
+    frozen: Option<usize>,
+) -> Vec<Option<TensorData>> {
+    let device = B::Device::default();
+    let is_wanted = |i: usize| frozen != Some(i);
+    // Turned views, as gradients may be.
+    let turned = |data: &TensorData, i: usize| {
+        let tensor = Tensor::<B, 2>::from_data(data.clone(), &device).transpose();
+        let turned = Tensor::<B, 2>::from_data(tensor.into_data(), &device);
+        turned.set_require_grad(is_wanted(i))
+    };
+    let (x, weight) = (turned(x, 0), turned(weight, 1));
+    let bias = Tensor::<B, 1>::from_data(bias.clone(), &device).set_require_grad(is_wanted(2));
+    let of_layer = has_bias.then(|| bias.clone());
+    let y = linear(x.clone().transpose(), weight.clone().transpose(), of_layer);
+    let factors = y.clone().detach().mul_scalar(37.0).sin().transpose();
+    let gradients = (y.clone().transpose() * factors).sum().backward();
+    vec![
+        Some(y.into_data()),
+        x.grad(&gradients).map(Tensor::into_data),
+        weight.grad(&gradients).map(Tensor::into_data),
+        bias.grad(&gradients).map(Tensor::into_data),
+    ]
+}
+
+#[test]
+fn a_linear_layer_is_a_product_and_a_sum() {
+    fn check<I: Backend>() {
+        install::<InMemoryProducts<I>>();
+        // More rows than the kernel asks for, fewer, and a matrix worth several threads.
+        for [n_rows, d_input, d_output] in [[131, 17, 23], [130, 1, 5], [5, 17, 23], [300, 80, 96]]
+        {
+            let random = |shape: [usize; 2]| {
+                let distribution = Distribution::Uniform(-1.0, 1.0);
+                Tensor::<I, 2>::random(shape, distribution, &Default::default())
+            };
+            let of = [
+                random([d_input, n_rows]).transpose().into_data(),
+                random([d_output, d_input]).transpose().into_data(),
+                random([1, d_output]).reshape([d_output]).into_data(),
+            ];
+            for (has_bias, frozen) in [
+                (true, None),
+                (false, None),
+                (true, Some(0)),
+                (true, Some(1)),
+            ] {
+                type Long<I> = Autodiff<I, BalancedCheckpointing>;
+                let long = linear_with_gradients::<Long<I>>(&of, has_bias, frozen);
+                let short = linear_with_gradients::<Autodiff<I>>(&of, has_bias, frozen);
+                for (i, (long, short)) in long.iter().zip(&short).enumerate() {
+                    assert_eq!(long.is_some(), short.is_some());
+                    assert_eq!(
+                        long.is_some(),
+                        frozen.is_none_or(|frozen| i != frozen + 1) && (i != 3 || has_bias)
+                    );
+                    if let (Some(long), Some(short)) = (long, short) {
+                        short.assert_approx_eq::<f32>(long, Tolerance::absolute(2e-4));
+                    }
+                }
+            }
+        }
+    }
+    check::<Flex>();
+    check::<NdArray>();
+}
+
+#[test]
+fn attention_is_the_equation() {
+    /// Contexts, and the gradients by queries, keys and values.
+    fn by_kernel<I: Backend>(of: &[TensorData; 3], is_causal: bool) -> Vec<TensorData> {
+        let device = Default::default();
+        let of = of
+            .clone()
+            .map(|x| Tensor::<Autodiff<I>, 4>::from_data(x, &device).require_grad());
+        let [query, key, value] = &of;
+        let y = attention(query, key, value, is_causal).expect("a kernel");
+        all_of(y, of)
+    }
+    /// The same by Burn's operations.
+    fn by_parts<I: Backend>(of: &[TensorData; 3], is_causal: bool) -> Vec<TensorData> {
+        type Long<I> = Autodiff<I, BalancedCheckpointing>;
+        let device = Default::default();
+        let of = of
+            .clone()
+            .map(|x| Tensor::<Long<I>, 4>::from_data(x, &device).require_grad());
+        let [query, key, value] = of.clone();
+        let scores = query.matmul(key.swap_dims(2, 3));
+        let [_, _, query_seq, key_seq] = scores.dims();
+        let scores = match is_causal {
+            true => {
+                let future =
+                    Tensor::<Long<I>, 2, Bool>::tril_mask([query_seq, key_seq], 0, &device);
+                let future = future.unsqueeze::<4>().expand(scores.dims());
+                scores.mask_fill(future, f32::NEG_INFINITY)
+            }
+            false => scores,
+        };
+        all_of(softmax(scores, 3).matmul(value), of)
+    }
+    fn all_of<B: AutodiffBackend>(y: Tensor<B, 4>, of: [Tensor<B, 4>; 3]) -> Vec<TensorData> {
+        let factors = y.clone().detach().mul_scalar(37.0).sin();
+        let gradients = (y.clone() * factors).sum().backward();
+        let by = of.map(|x| x.grad(&gradients).expect("a gradient").into_data());
+        [y.into_data()].into_iter().chain(by).collect()
+    }
+    fn check<I: Backend>() {
+        install::<InMemoryProducts<I>>();
+        for (query_seq, key_seq, is_causal) in [(19, 19, true), (19, 19, false), (18, 33, false)] {
+            let random = |seq| {
+                let distribution = Distribution::Normal(0.0, 1.0);
+                Tensor::<I, 4>::random([2, 3, seq, 10], distribution, &Default::default())
+                    .into_data()
+            };
+            let of = [random(query_seq), random(key_seq), random(key_seq)];
+            let long = by_parts::<I>(&of, is_causal);
+            for (long, short) in long.iter().zip(by_kernel::<I>(&of, is_causal)) {
+                short.assert_approx_eq::<f32>(long, Tolerance::absolute(5e-5));
+            }
+        }
+    }
+    check::<Flex>();
+    check::<NdArray>();
 }

@@ -16,7 +16,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::module::attention as fused_attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Tensor, backend::Backend, s};
-use hearth_kernels::{attention, softmax_weights, swap_heads};
+use hearth_kernels::{attention, join_heads, softmax_weights, split_heads};
 
 /// Up to so many queries of a row are few.
 const FEW_QUERIES: usize = 16;
@@ -82,7 +82,7 @@ impl<B: Backend> Attention<B> {
     pub fn keys_values(&self, x: Tensor<B, 3>, rotation: Option<&Rotation<B>>) -> KeyValue<B> {
         let [key, value] = project_all([&self.key, &self.value], x);
         let split = |x, rotation| {
-            let x = split_heads(x, self.n_kv_heads, rotation);
+            let x = apart(x, self.n_kv_heads, rotation);
             cast_to(x, self.key.weight.val().dtype())
         };
         KeyValue {
@@ -102,12 +102,12 @@ impl<B: Backend> Attention<B> {
             rotation,
             maps,
         } = look;
-        let [batch, query_seq, _] = x.dims();
+        let [_, query_seq, _] = x.dims();
         let query = project(&self.query, x);
         let d_head = query.dims()[2] / self.n_heads;
         // Scaled while it lies as it was made: what is seen through a turned view is read number by number.
         let query = query.mul_scalar((d_head as f64).powf(-0.5));
-        let query = split_heads(query, self.n_heads, rotation);
+        let query = apart(query, self.n_heads, rotation);
         // Fused kernels know no gradient and keep their weights to themselves; and for few queries they cost more than two
         // small products, which read the cache where it lies.
         let context = match memory {
@@ -126,7 +126,7 @@ impl<B: Backend> Attention<B> {
                 let (query, bias) = (cast_to(query, inner), bias.flatten());
                 let bias = bias.map(|bias| cast_to(bias, inner));
                 let context = fused_attention(query, key, value, None, bias, options);
-                by_position(cast_to(context, outer))
+                joined(cast_to(context, outer))
             }
             [memory] if maps.is_none() => {
                 let at_once = self.attend_at_once(&query, memory, mask);
@@ -135,20 +135,19 @@ impl<B: Backend> Attention<B> {
             }
             _ => self.weigh(query, memory, mask, maps),
         };
-        let context = context.reshape([batch, query_seq, self.n_heads * d_head]);
         project(&self.output, context)
     }
 
     /// The same by a kernel that knows gradients, where there is one and the weights are left as they are.
     ///
     /// - `query`: `[batch, n_heads, query_seq, d_head]`, scaled
-    /// - returns `[batch, query_seq, n_heads, d_head]`
+    /// - returns `[batch, query_seq, n_heads * d_head]`
     fn attend_at_once(
         &self,
         query: &Tensor<B, 4>,
         memory: &KeyValue<B>,
         mask: &Mask<B>,
-    ) -> Option<Tensor<B, 4>> {
+    ) -> Option<Tensor<B, 3>> {
         let [_, _, query_seq, _] = query.dims();
         let is_plain = self.n_kv_heads == self.n_heads
             && self.dropout.prob == 0.0
@@ -157,21 +156,21 @@ impl<B: Backend> Attention<B> {
             return None;
         }
         let context = attention(query, &memory.key, &memory.value, mask.is_causal())?;
-        Some(by_position(context))
+        Some(joined(context))
     }
 
     /// The equation as it stands, with dropout on the weights.
     ///
     /// - `query`: `[batch, n_heads, query_seq, d_head]`, scaled
-    /// - returns `[batch, query_seq, n_heads, d_head]`; of a single query `[batch, n_heads, 1, d_head]`, which lies the same
+    /// - returns `[batch, query_seq, n_heads * d_head]`
     fn weigh(
         &self,
         query: Tensor<B, 4>,
         memory: &[KeyValue<B>],
         mask: &Mask<B>,
         maps: Option<&mut Vec<Tensor<B, 4>>>,
-    ) -> Tensor<B, 4> {
-        let [_, _, query_seq, _] = query.dims();
+    ) -> Tensor<B, 3> {
+        let [_, _, query_seq, d_head] = query.dims();
         let (outer, inner) = (query.dtype(), memory[0].key.dtype());
         let query = cast_to(self.grouped(query), inner);
         let scores = memory
@@ -200,15 +199,14 @@ impl<B: Backend> Attention<B> {
         let context = contexts
             .reduce(Tensor::add)
             .expect("there is a memory to look at");
-        let context = cast_to(by_position(self.ungrouped(context, query_seq)), outer);
-        match total {
-            // Divided after the product: a context is narrower than the weights.
-            Some(total) => {
-                let shape = context.dims();
-                (by_row(context) / by_row(by_position(total))).reshape(shape)
-            }
-            None => context,
-        }
+        let context = joined(cast_to(self.ungrouped(context, query_seq), outer));
+        let Some(total) = total else {
+            return context;
+        };
+        // Divided after the product: a context is narrower than the weights.
+        let shape = context.dims();
+        let rows = |x: Tensor<B, 3>, width: usize| x.reshape([-1, width as i32]);
+        (rows(context, d_head) / rows(joined(total), 1)).reshape(shape)
     }
 
     /// The queries of a group as so many queries of the one head that serves them: no key and no value is repeated.
@@ -250,7 +248,7 @@ impl<B: Backend> Attention<B> {
 }
 
 /// `[batch, seq, n_heads * d_head]` -> `[batch, n_heads, seq, d_head]`, turned on the way.
-fn split_heads<B: Backend>(
+fn apart<B: Backend>(
     x: Tensor<B, 3>,
     n_heads: usize,
     rotation: Option<&Rotation<B>>,
@@ -260,22 +258,17 @@ fn split_heads<B: Backend>(
     match rotation {
         Some(rotation) => rotation.split(x, n_heads),
         None if seq == 1 => x.reshape([batch, n_heads, 1, d_head]),
-        None => swap_heads(x.reshape([batch, seq, n_heads, d_head])),
+        None => split_heads(x, n_heads),
     }
 }
 
-/// `[batch, n_heads, seq, width]` -> `[batch, seq, n_heads, width]`; a single position lies so already and keeps its shape.
-fn by_position<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    match x.dims()[2] {
-        1 => x,
-        _ => swap_heads(x),
+/// `[batch, n_heads, seq, width]` -> `[batch, seq, n_heads * width]`; a single position lies so already.
+fn joined<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 3> {
+    let [batch, n_heads, seq, width] = x.dims();
+    match seq {
+        1 => x.reshape([batch, 1, n_heads * width]),
+        _ => join_heads(x),
     }
-}
-
-/// `[…, width]` -> `[n, width]`: what is laid out so is read fast.
-fn by_row<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 2> {
-    let [.., width] = x.dims();
-    x.reshape([-1, width as i32])
 }
 
 /// Along the last axis; a single part is left alone.

@@ -3,6 +3,7 @@
 use crate::precision::cast_to;
 use burn::nn::Linear;
 use burn::tensor::{DType, Tensor, backend::Backend, s};
+use hearth_kernels::linear;
 
 /// A product of so few rows is made in parts. All of the weights are read for a token that is decoded, and nothing else
 /// takes time; backends on processors run such a product on one thread, but the products of a batch on all of them, so
@@ -51,8 +52,8 @@ pub(crate) fn project_all<B: Backend, const N: usize>(
             }
         });
     }
-    let rows = cast_to(x.reshape([batch * seq, d_input]), inner);
-    layers.map(|layer| multiply(layer, rows.clone(), outer).reshape(shape(layer)))
+    let x = cast_to(x, inner);
+    layers.map(|layer| multiply(layer, x.clone(), outer))
 }
 
 /// A linear layer over rows.
@@ -64,15 +65,20 @@ pub(crate) fn project_rows<B: Backend>(layer: &Linear<B>, rows: Tensor<B, 2>) ->
     multiply(layer, cast_to(rows, layer.weight.val().dtype()), outer)
 }
 
-/// - `rows`: of the type of the layer's matrix
+/// - `x`: of the type of the layer's matrix
 /// - `outer`: the type of what comes out
-fn multiply<B: Backend>(layer: &Linear<B>, rows: Tensor<B, 2>, outer: DType) -> Tensor<B, 2> {
-    if rows.dtype() == outer {
-        return layer.forward(rows);
+fn multiply<B: Backend, const D: usize>(
+    layer: &Linear<B>,
+    x: Tensor<B, D>,
+    outer: DType,
+) -> Tensor<B, D> {
+    let bias = layer.bias.as_ref().map(|bias| bias.val());
+    if x.dtype() == outer {
+        return linear(x, layer.weight.val(), bias);
     }
-    let product = rows.matmul(layer.weight.val()).cast(outer);
-    match &layer.bias {
-        Some(bias) => product + bias.val().unsqueeze::<2>(),
+    let product = linear(x, layer.weight.val(), None).cast(outer);
+    match bias {
+        Some(bias) => product + bias.unsqueeze::<D>(),
         None => product,
     }
 }

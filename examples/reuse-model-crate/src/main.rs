@@ -1,15 +1,19 @@
 //! cargo run --release --manifest-path examples/reuse-model-crate/Cargo.toml
 use burn::backend::Autodiff;
-use hearth_model::kernels::{InMemory, among_workers, install};
+use hearth_model::kernels::{self, among_workers, install};
 
 #[cfg(feature = "flex")]
 type Selected = burn_flex::Flex;
+#[cfg(feature = "flex")]
+type Kernels = kernels::InMemory<Selected>;
 #[cfg(all(feature = "ndarray", not(feature = "flex")))]
 type Selected = burn_ndarray::NdArray;
+#[cfg(all(feature = "ndarray", not(feature = "flex")))]
+type Kernels = kernels::InMemoryProducts<Selected>;
 
 fn main() {
     // Both backends keep their numbers in memory: a few operations are computed at once there, and threads that they share
     // out work to need not be woken for each. It is faster, and no must.
-    install::<InMemory<Selected>>();
+    install::<Kernels>();
     among_workers(|| reuse_model_crate::run::<Autodiff<Selected>>(&Default::default()));
 }

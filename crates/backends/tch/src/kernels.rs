@@ -46,8 +46,21 @@ impl Kernels for Libtorch {
     }
 
     /// A view, as products read it as fast as any; of a storage that others may hold.
-    fn swap_heads(x: TchTensor) -> TchTensor {
-        TchTensor::from_existing(x.tensor.transpose(1, 2), x.storage)
+    fn split_heads(x: TchTensor, n_heads: usize) -> TchTensor {
+        let x = match x.tensor.is_contiguous() {
+            true => x,
+            false => TchTensor::new(x.tensor.contiguous()),
+        };
+        let [batch, seq, width] = sizes(&x);
+        let n_heads = n_heads as i64;
+        let heads = x.tensor.view([batch, seq, n_heads, width / n_heads]);
+        TchTensor::from_existing(heads.transpose(1, 2), x.storage)
+    }
+
+    fn join_heads(x: TchTensor) -> TchTensor {
+        let [batch, n_heads, seq, d_head] = sizes(&x);
+        let positions = x.tensor.transpose(1, 2).contiguous();
+        TchTensor::new(positions.view([batch, seq, n_heads * d_head]))
     }
 
     fn layer_norm(of: [TchTensor; 3], epsilon: f64, keep: bool) -> Kept<Self> {
@@ -139,6 +152,11 @@ fn attention_backward(
         SCALED,
     );
     [found.0, found.1, found.2].map(TchTensor::new)
+}
+
+fn sizes<const D: usize>(x: &TchTensor) -> [i64; D] {
+    let sizes = x.tensor.size().try_into();
+    sizes.unwrap_or_else(|_| unreachable!("of {D} axes"))
 }
 
 /// What was kept, all of it.

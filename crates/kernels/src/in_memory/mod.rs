@@ -1,34 +1,42 @@
 //! Kernels for backends whose tensors the processor reads where they lie.
 
 mod adam;
+mod attention;
 mod float;
 mod gelu;
 mod heads;
 mod layer_norm;
+mod linear;
 mod softmax;
 mod work;
 
 pub use work::among_workers;
 
-use crate::kernels::{AdamKernel, Kept, Kernels};
+use crate::kernels::{AdamKernel, AttentionKernel, Kept, Kernels, LinearKernel};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
-use burn::tensor::{TensorData, TensorMetadata, read_sync};
+use burn::tensor::{Shape, TensorData, TensorMetadata, read_sync};
+use faer::MatRef;
 use layer_norm::Normal;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// Kernels of a backend whose tensors the processor reads where they lie: one pass over the numbers each, on all threads, by
 /// the widest vectors there are. They would be right for any other backend, too, and slow.
-pub struct InMemory<B>(PhantomData<fn() -> B>);
+///
+/// - `PRODUCTS`: whether linear layers are among them; [`InMemoryProducts`] has them
+pub struct InMemory<B, const PRODUCTS: bool = false>(PhantomData<fn() -> B>);
 
-impl<B> fmt::Debug for InMemory<B> {
+/// [`InMemory`] with linear layers, by `faer`: for a backend whose own products are slower, as ndarray's are.
+pub type InMemoryProducts<B> = InMemory<B, true>;
+
+impl<B, const PRODUCTS: bool> fmt::Debug for InMemory<B, PRODUCTS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("InMemory")
     }
 }
 
-impl<B: Backend> Kernels for InMemory<B> {
+impl<B: Backend, const PRODUCTS: bool> Kernels for InMemory<B, PRODUCTS> {
     type Backend = B;
 
     fn gelu(x: FloatTensor<B>, keep: bool) -> Kept<Self> {
@@ -63,21 +71,30 @@ impl<B: Backend> Kernels for InMemory<B> {
         gradient.tensor()
     }
 
-    fn swap_heads(x: FloatTensor<B>) -> FloatTensor<B> {
-        let mut x = Values::<B>::of_any(x);
-        let shape = &mut x.data.shape;
-        let of = [shape[1], shape[2], shape[3]];
-        shape.swap(1, 2);
-        if of[0] == 1 || of[1] == 1 {
+    fn split_heads(x: FloatTensor<B>, n_heads: usize) -> FloatTensor<B> {
+        let [batch, seq, width] = x.shape().dims();
+        let mut x = Values::<B>::of_shared(x);
+        x.data.shape = [batch, n_heads, seq, width / n_heads].into();
+        if n_heads == 1 || seq == 1 {
             return x.tensor();
         }
-        x.beside(heads::swapped(x.numbers(), of))
+        x.beside(heads::swapped(x.numbers(), [seq, n_heads, width / n_heads]))
+    }
+
+    fn join_heads(x: FloatTensor<B>) -> FloatTensor<B> {
+        let [batch, n_heads, seq, d_head] = x.shape().dims();
+        let mut x = Values::<B>::of_turned(x);
+        x.data.shape = [batch, seq, n_heads * d_head].into();
+        if n_heads == 1 || seq == 1 {
+            return x.tensor();
+        }
+        x.beside(heads::swapped(x.numbers(), [n_heads, seq, d_head]))
     }
 
     fn layer_norm(of: [FloatTensor<B>; 3], epsilon: f64, keep: bool) -> Kept<Self> {
         let [x, gamma, beta] = of;
         // The stream goes on beside the branch.
-        let mut x = Values::<B>::of_any(x);
+        let mut x = Values::<B>::of_shared(x);
         let [gamma, beta] = [gamma, beta].map(Values::<B>::of);
         let (gammas, betas) = (gamma.numbers(), beta.numbers());
         let (y, factors) = layer_norm::forward(x.numbers_mut(), gammas, betas, epsilon);
@@ -103,6 +120,74 @@ impl<B: Backend> Kernels for InMemory<B> {
         [gradient.tensor(), by_gamma, by_beta]
     }
 
+    fn attention(query: &FloatTensor<B>) -> Option<AttentionKernel<Self>> {
+        (PRODUCTS && query.shape()[2] > 0).then_some(AttentionKernel {
+            forward: |of, is_causal, keep| {
+                let of = of.map(Values::<B>::of_shared);
+                let [contexts, weights] = attention::forward(&heads_of(&of), is_causal);
+                let query = &of[0];
+                let contexts = query.beside(contexts);
+                if !keep {
+                    return (contexts, Vec::new());
+                }
+                let weights = row::<B>(weights, &query.device);
+                let kept = of.into_iter().map(Values::tensor);
+                (contexts, kept.chain([weights]).collect())
+            },
+            backward: |kept, _, gradient| {
+                let [query, key, value, weights] = all::<B, 4>(kept);
+                let gradient = Values::<B>::of_shared(gradient);
+                let of = [query, key, value];
+                let (weights, gradient) = (weights.numbers(), gradient.numbers());
+                let by = attention::backward(&heads_of(&of), weights, gradient);
+                let [query, key, value] = &of;
+                let [by_query, by_key, by_value] = by;
+                [
+                    query.beside(by_query),
+                    key.beside(by_key),
+                    value.beside(by_value),
+                ]
+            },
+        })
+    }
+
+    fn linear(n_rows: usize) -> Option<LinearKernel<Self>> {
+        (PRODUCTS && n_rows >= MANY_ROWS).then_some(LinearKernel {
+            forward: |[x, weight], bias, keep| {
+                let kept = keep.then(|| weight.clone());
+                let [x, weight] = [x, weight].map(Values::<B>::of_shared);
+                let bias = bias.map(Values::<B>::of_shared);
+                let of = [&x, &weight].map(Values::matrix);
+                let y = linear::forward(of, bias.as_ref().map(Values::numbers));
+                let y = x.of_width(y, weight.width());
+                let kept = kept.map(|weight| vec![x.tensor(), weight]);
+                (y, kept.unwrap_or_default())
+            },
+            backward: |kept, gradient, [by_x, by_weight, by_bias]| {
+                let [x, weight] = taken(kept);
+                let gradient = Values::<B>::of_shared(gradient);
+                let rows = gradient.matrix();
+                [
+                    by_x.then(|| {
+                        let weight = Values::<B>::of_shared(weight);
+                        let weight = weight.matrix().transpose();
+                        gradient.of_width(linear::product([rows, weight]), weight.ncols())
+                    }),
+                    by_weight.then(|| {
+                        let x = Values::<B>::of(x);
+                        let shape = [x.width(), gradient.width()];
+                        let product = linear::product([x.matrix().transpose(), rows]);
+                        tensor::<B>(product, shape, &x.device)
+                    }),
+                    by_bias.then(|| {
+                        let sum = linear::sum_of_rows(gradient.numbers(), gradient.width());
+                        row::<B>(sum, &gradient.device)
+                    }),
+                ]
+            },
+        })
+    }
+
     fn adam() -> Option<AdamKernel<Self>> {
         Some(|of, step| {
             let [mut weight, gradient, mut mean, mut mean_of_squares] = of.map(Values::<B>::of);
@@ -116,6 +201,9 @@ impl<B: Backend> Kernels for InMemory<B> {
         })
     }
 }
+
+/// Of fewer rows, a linear layer takes less time than to copy its weight, which nobody reads where it lies but its backend.
+const MANY_ROWS: usize = 128;
 
 /// A tensor as numbers in memory.
 struct Values<B: Backend> {
@@ -131,12 +219,16 @@ impl<B: Backend> Values<B> {
         Self { data, device }
     }
 
-    /// The same of a tensor that others have too, or that is seen through a turned view: backends that would then read it
-    /// number by number lay it out in one go as a row, and make a product with one of their own.
-    fn of_any(tensor: FloatTensor<B>) -> Self {
+    /// The same of a tensor that others may have too: ndarray would hand that over number by number, but makes a product with
+    /// one of its own.
+    fn of_shared(tensor: FloatTensor<B>) -> Self {
+        Self::of(B::float_mul_scalar(tensor, 1.0.into()))
+    }
+
+    /// The same of one that may be a turned view, which backends lay out in one go as a row.
+    fn of_turned(tensor: FloatTensor<B>) -> Self {
         let shape = tensor.shape();
-        let row = B::float_reshape(tensor, [shape.num_elements()].into());
-        let mut own = Self::of(B::float_mul_scalar(row, 1.0.into()));
+        let mut own = Self::of_shared(B::float_reshape(tensor, [shape.num_elements()].into()));
         own.data.shape = shape;
         own
     }
@@ -149,16 +241,29 @@ impl<B: Backend> Values<B> {
         self.data.as_mut_slice().expect(SINGLE_PRECISION)
     }
 
+    /// As the rows of a matrix.
+    fn matrix(&self) -> MatRef<'_, f32> {
+        let width = self.width();
+        let numbers = self.numbers();
+        MatRef::from_row_major_slice(numbers, numbers.len() / width, width)
+    }
+
     fn tensor(self) -> FloatTensor<B> {
         B::float_from_data(self.data, &self.device)
     }
 
     /// Other numbers of the same shape.
     fn beside(&self, numbers: Vec<f32>) -> FloatTensor<B> {
-        B::float_from_data(
-            TensorData::new(numbers, self.data.shape.clone()),
-            &self.device,
-        )
+        tensor::<B>(numbers, self.data.shape.clone(), &self.device)
+    }
+
+    /// Other numbers of the same shape but for the last axis.
+    fn of_width(&self, numbers: Vec<f32>, width: usize) -> FloatTensor<B> {
+        let mut shape = self.data.shape.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = width;
+        }
+        tensor::<B>(numbers, shape, &self.device)
     }
 
     /// At least one, so that it can be divided by.
@@ -172,13 +277,36 @@ const SINGLE_PRECISION: &str = "single precision";
 
 fn row<B: Backend>(numbers: Vec<f32>, device: &B::Device) -> FloatTensor<B> {
     let shape = [numbers.len()];
+    tensor::<B>(numbers, shape, device)
+}
+
+fn tensor<B: Backend>(
+    numbers: Vec<f32>,
+    shape: impl Into<Shape>,
+    device: &B::Device,
+) -> FloatTensor<B> {
     B::float_from_data(TensorData::new(numbers, shape), device)
 }
 
-/// What was kept, all of it.
+/// Queries, keys and values of heads.
+fn heads_of<B: Backend>(of: &[Values<B>; 3]) -> attention::Of<'_> {
+    let [query, key, value] = of;
+    let seq = |x: &Values<B>| x.data.shape[2];
+    attention::Of {
+        query: query.numbers(),
+        key: key.numbers(),
+        value: value.numbers(),
+        size: [seq(query), seq(key), query.width()],
+    }
+}
+
+/// What was kept, as numbers.
 fn all<B: Backend, const N: usize>(kept: Vec<FloatTensor<B>>) -> [Values<B>; N] {
-    let values: Vec<_> = kept.into_iter().map(Values::of).collect();
-    values
-        .try_into()
-        .unwrap_or_else(|_| unreachable!("an operation keeps what its gradient needs"))
+    taken(kept).map(Values::of)
+}
+
+/// What was kept, all of it.
+fn taken<T, const N: usize>(kept: Vec<T>) -> [T; N] {
+    let kept = kept.try_into().ok();
+    kept.unwrap_or_else(|| unreachable!("an operation keeps what its gradient needs"))
 }

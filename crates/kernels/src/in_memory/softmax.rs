@@ -32,20 +32,23 @@ impl NullaryFnOnce for Weights<'_> {
 
     #[inline(always)]
     fn call(self) {
-        for row in self.x.chunks_mut(self.width) {
-            let highest = highest(row);
-            for x in row.iter_mut() {
-                *x = exp(*x - highest);
-            }
-            let factor = 1.0 / larger(sum(row, |x| x), f32::MIN_POSITIVE);
-            for x in row {
-                *x *= factor;
-            }
-        }
+        self.x.chunks_mut(self.width).for_each(weigh_row);
     }
 }
 
-/// `w (g - Σ w g)`.
+/// The softmax of a row.
+#[inline(always)]
+pub(super) fn weigh_row(row: &mut [f32]) {
+    let highest = highest(row);
+    for x in row.iter_mut() {
+        *x = exp(*x - highest);
+    }
+    let factor = 1.0 / larger(sum(row, |x| x), f32::MIN_POSITIVE);
+    for x in row {
+        *x *= factor;
+    }
+}
+
 struct Slopes<'a> {
     gradient: &'a mut [f32],
     weights: &'a [f32],
@@ -59,13 +62,19 @@ impl NullaryFnOnce for Slopes<'_> {
     fn call(self) {
         let rows = self.gradient.chunks_mut(self.width);
         for (gradient, weights) in rows.zip(self.weights.chunks(self.width)) {
-            for (g, w) in gradient.iter_mut().zip(weights) {
-                *g *= w;
-            }
-            let total = sum(gradient, |g| g);
-            for (g, w) in gradient.iter_mut().zip(weights) {
-                *g -= total * w;
-            }
+            slope_row(gradient, weights);
         }
+    }
+}
+
+/// `w (g - Σ w g)` of a row.
+#[inline(always)]
+pub(super) fn slope_row(gradient: &mut [f32], weights: &[f32]) {
+    for (g, w) in gradient.iter_mut().zip(weights) {
+        *g *= w;
+    }
+    let total = sum(gradient, |g| g);
+    for (g, w) in gradient.iter_mut().zip(weights) {
+        *g -= total * w;
     }
 }
