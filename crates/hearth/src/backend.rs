@@ -85,6 +85,6 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
     #[cfg(feature = "flex")]
     hearth_kernels::install::<hearth_kernels::InMemory<Selected>>();
     #[cfg(not(feature = "flex"))]
-    hearth_kernels::install::<hearth_kernels::InMemoryProducts<Selected>>();
+    hearth_kernels::install::<hearth_kernels::InMemoryWithLinear<Selected>>();
     Ok(Device::<Selected>::default())
 }

@@ -26,7 +26,7 @@ mod installed;
 mod kernels;
 mod operations;
 
-pub use in_memory::{InMemory, InMemoryProducts, among_workers};
+pub use in_memory::{InMemory, InMemoryWithLinear, among_workers};
 pub use installed::install;
 pub use kernels::{
     AdamKernel, AttentionBackward, AttentionKernel, Float, Kept, Kernels, LinearBackward,

@@ -2,8 +2,8 @@
 
 use crate::installed::ways;
 use crate::{
-    AdamStep, Hidden, InMemoryProducts, adam, attention, gelu, install, join_heads, layer_norm,
-    linear, softmax_weights, swap_heads,
+    AdamStep, Hidden, InMemoryWithLinear, adam, attention, gelu, install, join_heads, layer_norm,
+    linear, softmax_weights, split_heads,
 };
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
@@ -57,7 +57,7 @@ fn assert_same<I: Backend>(
     n: usize,
     tolerance: f32,
 ) {
-    install::<InMemoryProducts<I>>();
+    install::<InMemoryWithLinear<I>>();
     I::seed(&Default::default(), 3);
     let x = Tensor::<I, 4>::random(SHAPE, Distribution::Normal(0.3, 2.0), &Default::default());
     let x = x.into_data();
@@ -84,7 +84,7 @@ fn gelu_is_gelu() {
 
 #[test]
 fn gelu_is_the_formula_far_out_too() {
-    install::<InMemoryProducts<Flex>>();
+    install::<InMemoryWithLinear<Flex>>();
     let x: Vec<f32> = (-1300..=1300).map(|i| i as f32 / 100.0).collect();
     let device = Default::default();
     let found = gelu(Tensor::<Flex, 1>::from_floats(x.as_slice(), &device)).into_data();
@@ -157,7 +157,7 @@ fn a_query_that_sees_nothing_has_no_weights_and_a_finite_gradient() {
         let gradient = hidden.grad(&weights.sum().backward()).expect("a gradient");
         assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
     }
-    install::<InMemoryProducts<Flex>>();
+    install::<InMemoryWithLinear<Flex>>();
     check::<Autodiff<Flex>>();
     check::<Autodiff<Flex, BalancedCheckpointing>>();
 }
@@ -205,7 +205,7 @@ fn an_update_is_the_same_to_the_last_bit() {
         updated.map(Tensor::into_data)
     }
     fn check<I: Backend>() {
-        install::<InMemoryProducts<I>>();
+        install::<InMemoryWithLinear<I>>();
         let of = [1.0, 0.01, 0.005, 1e-4].map(|spread| {
             let distribution = Distribution::Uniform(0.0, spread);
             Tensor::<I, 2>::random([301, 257], distribution, &Default::default()).into_data()
@@ -221,7 +221,7 @@ fn an_update_is_the_same_to_the_last_bit() {
 
 #[test]
 fn what_is_frozen_has_no_gradient() {
-    install::<InMemoryProducts<Flex>>();
+    install::<InMemoryWithLinear<Flex>>();
     let device = Default::default();
     let x = Tensor::<Autodiff<Flex>, 2>::ones([2, 3], &device).require_grad();
     let gamma = Tensor::<Autodiff<Flex>, 1>::ones([3], &device);
@@ -234,7 +234,7 @@ fn what_is_frozen_has_no_gradient() {
 
 #[test]
 fn half_precision_goes_the_long_way() {
-    install::<InMemoryProducts<Flex>>();
+    install::<InMemoryWithLinear<Flex>>();
     let device = Default::default();
     let x = Tensor::<Flex, 1>::from_floats([-1.0, 2.0], &device);
     let half = gelu(x.clone().cast(burn::tensor::DType::F16));
@@ -276,7 +276,7 @@ fn linear_with_gradients<B: AutodiffBackend>(
 #[test]
 fn a_linear_layer_is_a_product_and_a_sum() {
     fn check<I: Backend>() {
-        install::<InMemoryProducts<I>>();
+        install::<InMemoryWithLinear<I>>();
         // More rows than the kernel asks for, fewer, and a matrix worth several threads.
         for [n_rows, d_input, d_output] in [[131, 17, 23], [130, 1, 5], [5, 17, 23], [300, 80, 96]]
         {
@@ -355,7 +355,7 @@ fn attention_is_the_equation() {
         [y.into_data()].into_iter().chain(by).collect()
     }
     fn check<I: Backend>() {
-        install::<InMemoryProducts<I>>();
+        install::<InMemoryWithLinear<I>>();
         for (query_seq, key_seq, is_causal) in [(19, 19, true), (19, 19, false), (18, 33, false)] {
             let random = |seq| {
                 let distribution = Distribution::Normal(0.0, 1.0);

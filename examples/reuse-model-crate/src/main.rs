@@ -9,7 +9,7 @@ type Kernels = kernels::InMemory<Selected>;
 #[cfg(all(feature = "ndarray", not(feature = "flex")))]
 type Selected = burn_ndarray::NdArray;
 #[cfg(all(feature = "ndarray", not(feature = "flex")))]
-type Kernels = kernels::InMemoryProducts<Selected>;
+type Kernels = kernels::InMemoryWithLinear<Selected>;
 
 fn main() {
     // Both backends keep their numbers in memory: a few operations are computed at once there, and threads that they share

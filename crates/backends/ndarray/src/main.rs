@@ -3,7 +3,7 @@
 use burn::backend::Autodiff;
 use burn_ndarray::{NdArray, NdArrayDevice};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
-use hearth_kernels::{InMemoryProducts, among_workers, install};
+use hearth_kernels::{InMemoryWithLinear, among_workers, install};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -28,7 +28,7 @@ impl Platform for OnNdArray {
     }
 
     fn prepare(_notice: Notice) {
-        install::<InMemoryProducts<NdArray>>();
+        install::<InMemoryWithLinear<NdArray>>();
     }
 }
 

@@ -24,19 +24,19 @@ use std::marker::PhantomData;
 /// Kernels of a backend whose tensors the processor reads where they lie: one pass over the numbers each, on all threads, by
 /// the widest vectors there are. They would be right for any other backend, too, and slow.
 ///
-/// - `PRODUCTS`: whether linear layers are among them; [`InMemoryProducts`] has them
-pub struct InMemory<B, const PRODUCTS: bool = false>(PhantomData<fn() -> B>);
+/// - `LINEAR`: whether linear layers are among them, as in [`InMemoryWithLinear`]
+pub struct InMemory<B, const LINEAR: bool = false>(PhantomData<fn() -> B>);
 
 /// [`InMemory`] with linear layers, by `faer`: for a backend whose own products are slower, as ndarray's are.
-pub type InMemoryProducts<B> = InMemory<B, true>;
+pub type InMemoryWithLinear<B> = InMemory<B, true>;
 
-impl<B, const PRODUCTS: bool> fmt::Debug for InMemory<B, PRODUCTS> {
+impl<B, const LINEAR: bool> fmt::Debug for InMemory<B, LINEAR> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("InMemory")
     }
 }
 
-impl<B: Backend, const PRODUCTS: bool> Kernels for InMemory<B, PRODUCTS> {
+impl<B: Backend, const LINEAR: bool> Kernels for InMemory<B, LINEAR> {
     type Backend = B;
 
     fn gelu(x: FloatTensor<B>, keep: bool) -> Kept<Self> {
@@ -121,7 +121,7 @@ impl<B: Backend, const PRODUCTS: bool> Kernels for InMemory<B, PRODUCTS> {
     }
 
     fn attention(query: &FloatTensor<B>) -> Option<AttentionKernel<Self>> {
-        (PRODUCTS && query.shape()[2] > 0).then_some(AttentionKernel {
+        (query.shape()[2] > 0).then_some(AttentionKernel {
             forward: |of, is_causal, keep| {
                 let of = of.map(Values::<B>::of_shared);
                 let [contexts, weights] = attention::forward(&heads_of(&of), is_causal);
@@ -152,7 +152,7 @@ impl<B: Backend, const PRODUCTS: bool> Kernels for InMemory<B, PRODUCTS> {
     }
 
     fn linear(n_rows: usize) -> Option<LinearKernel<Self>> {
-        (PRODUCTS && n_rows >= MANY_ROWS).then_some(LinearKernel {
+        (LINEAR && n_rows >= MANY_ROWS).then_some(LinearKernel {
             forward: |[x, weight], bias, keep| {
                 let kept = keep.then(|| weight.clone());
                 let [x, weight] = [x, weight].map(Values::<B>::of_shared);
