@@ -9,7 +9,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::TensorMetadata;
 use burn::tensor::ops::FloatTensor;
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::Debug;
 use std::marker::PhantomData;
 
 /// A tensor of a backend with gradients.
@@ -98,15 +98,10 @@ pub(crate) fn layer_norm<K: Kernels>(of: [Tracked<K>; 3], epsilon: f64) -> Track
     tracked::<K, _, 3>(LayerNorm, of, |of, keep| K::layer_norm(of, epsilon, keep))
 }
 
+#[derive(Debug)]
 struct Attention<K: Kernels> {
     kernel: AttentionKernel<K>,
     is_causal: bool,
-}
-
-impl<K: Kernels> Debug for Attention<K> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("Attention")
-    }
 }
 
 impl<K: Kernels> Gradient<K, 3> for Attention<K> {
@@ -122,13 +117,8 @@ pub(crate) fn attention<K: Kernels>(of: [Tracked<K>; 3], is_causal: bool) -> Opt
     Some(tracked(node, of, |of, keep| forward(of, is_causal, keep)))
 }
 
+#[derive(Debug)]
 struct Linear<K: Kernels>(LinearKernel<K>);
-
-impl<K: Kernels> Debug for Linear<K> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("Linear")
-    }
-}
 
 impl<K: Kernels> Gradient<K, 3> for Linear<K> {
     fn of(
@@ -158,13 +148,15 @@ pub(crate) fn linear<K: Kernels>(of: [Tracked<K>; 2], bias: Option<Tracked<K>>) 
         return plain_linear::<Autodiff<K::Backend>>(of, bias);
     };
     let forward = kernel.forward;
+    let [by_x, by_weight] = of.each_ref().map(|x| !x.node.requirement.is_none());
+    let kept = [by_weight, by_x];
     let [x, weight] = of;
     let node = Linear(kernel);
     match bias {
-        Some(bias) => tracked(node, [x, weight, bias], |[x, weight, bias], keep| {
-            forward([x, weight], Some(bias), keep)
+        Some(bias) => tracked(node, [x, weight, bias], |[x, weight, bias], _| {
+            forward([x, weight], Some(bias), kept)
         }),
-        None => tracked(node, [x, weight], |of, keep| forward(of, None, keep)),
+        None => tracked(node, [x, weight], |of, _| forward(of, None, kept)),
     }
 }
 

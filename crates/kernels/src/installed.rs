@@ -57,7 +57,7 @@ pub fn install<K: Kernels>() {
             K::attention(&of[0]).map(|kernel| (kernel.forward)(of, is_causal, false).0)
         },
         linear: |of, bias| match K::linear(n_rows(&of[0])) {
-            Some(kernel) => (kernel.forward)(of, bias, false).0,
+            Some(kernel) => (kernel.forward)(of, bias, [false; 2]).0,
             None => plain_linear::<K::Backend>(of, bias),
         },
         adam: K::adam(),

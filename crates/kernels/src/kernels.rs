@@ -15,7 +15,7 @@ pub type Kept<K> = (Float<K>, Vec<Float<K>>);
 ///
 /// Forward, `keep` says whether a gradient will be wanted; backward, `kept` is what was kept for it, and `gradient` is that
 /// by what was computed.
-pub trait Kernels: Debug + Send + 'static {
+pub trait Kernels: Sized + Debug + Send + 'static {
     /// Without gradients.
     type Backend: Backend;
 
@@ -65,7 +65,8 @@ pub trait Kernels: Debug + Send + 'static {
 pub type AdamKernel<K> = fn([Float<K>; 4], &AdamStep) -> [Float<K>; 3];
 
 /// Attention at once, forward and backward.
-pub struct AttentionKernel<K: Kernels + ?Sized> {
+#[derive(Debug)]
+pub struct AttentionKernel<K: Kernels> {
     /// Of queries, keys and values; whether each position sees those up to its own alone; whether to keep.
     pub forward: fn([Float<K>; 3], bool, bool) -> Kept<K>,
     /// The gradients by all three, from what was kept, the same word on what is seen, and the gradient.
@@ -76,12 +77,17 @@ pub struct AttentionKernel<K: Kernels + ?Sized> {
 pub type AttentionBackward<K> = fn(Vec<Float<K>>, bool, Float<K>) -> [Float<K>; 3];
 
 /// A linear layer, forward and backward.
-pub struct LinearKernel<K: Kernels + ?Sized> {
-    /// Of rows and weight, and perhaps a bias; whether to keep.
-    pub forward: fn([Float<K>; 2], Option<Float<K>>, bool) -> Kept<K>,
-    /// From what was kept, the gradient, and which are wanted: those by rows, weight and bias.
+#[derive(Debug)]
+pub struct LinearKernel<K: Kernels> {
+    /// Of rows and weight, and perhaps a bias; which of the first two to keep.
+    pub forward: LinearForward<K>,
+    /// From what was kept, the gradient, and which are wanted: those by rows, weight and bias. That by rows needs the weight, that by
+    /// the weight the rows.
     pub backward: LinearBackward<K>,
 }
+
+/// The first half of a [`LinearKernel`].
+pub type LinearForward<K> = fn([Float<K>; 2], Option<Float<K>>, [bool; 2]) -> Kept<K>;
 
 /// The second half of a [`LinearKernel`].
 pub type LinearBackward<K> = fn(Vec<Float<K>>, Float<K>, [bool; 3]) -> [Option<Float<K>>; 3];

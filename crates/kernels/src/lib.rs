@@ -30,7 +30,7 @@ pub use in_memory::{InMemory, InMemoryWithLinear, among_workers};
 pub use installed::install;
 pub use kernels::{
     AdamKernel, AttentionBackward, AttentionKernel, Float, Kept, Kernels, LinearBackward,
-    LinearKernel,
+    LinearForward, LinearKernel,
 };
 pub use operations::{
     AdamStep, Hidden, adam, attention, gelu, join_heads, layer_norm, linear, running_mean,

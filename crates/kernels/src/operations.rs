@@ -151,13 +151,25 @@ pub fn linear<B: Backend, const D: usize>(
 /// - `key`, `value`: `[batch, n_heads, key_seq, d_head]`
 /// - `is_causal`: whether each position sees those up to its own alone, of as many
 /// - returns `[batch, n_heads, query_seq, d_head]`
+///
+/// # Panics
+/// If the shapes do not fit.
 pub fn attention<B: Backend>(
     query: &Tensor<B, 4>,
     key: &Tensor<B, 4>,
     value: &Tensor<B, 4>,
     is_causal: bool,
 ) -> Option<Tensor<B, 4>> {
-    let ways = ways(query).filter(|_| key.dtype() == query.dtype())?;
+    let [batch, n_heads, query_seq, d_head] = query.dims();
+    let key_seq = key.dims()[2];
+    let memory = [batch, n_heads, key_seq, d_head];
+    assert_eq!([key.dims(), value.dims()], [memory; 2], "keys and values");
+    assert!(
+        !is_causal || query_seq == key_seq,
+        "{query_seq} queries that see those up to their own of {key_seq} keys"
+    );
+    let is_same = [key, value].iter().all(|x| x.dtype() == query.dtype());
+    let ways = ways(query).filter(|_| is_same)?;
     let of = [query, key, value].map(|x| primitive(x.clone()));
     (ways.attention)(of, is_causal).map(float)
 }

@@ -1,4 +1,4 @@
-//! Linear layers over flattened rows. A product is computed in the type of its matrix, and becomes what the vectors were.
+//! Linear layers. A product is computed in the type of its matrix, and becomes what the vectors were.
 
 use crate::precision::cast_to;
 use burn::nn::Linear;
@@ -16,8 +16,7 @@ const LAYER_PARTS: usize = 2;
 /// Into so many parts the outputs of a head are cut: burn-flex runs batches of four and more in parallel.
 const HEAD_PARTS: usize = 4;
 
-/// A linear layer over flattened rows: one matrix product, and one for the gradient of the weight, where a batched
-/// product would make a gradient for every row of the batch and add them up.
+/// A linear layer over vectors.
 ///
 /// - `x`: `[batch, seq, d_input]`
 /// - returns `[batch, seq, d_output]`
@@ -26,7 +25,7 @@ pub(crate) fn project<B: Backend>(layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<
     output
 }
 
-/// Several layers over the same rows, which are laid out once.
+/// Several layers over the same vectors.
 ///
 /// - `x`: `[batch, seq, d_input]`
 /// - returns `[batch, seq, d_output]` of each layer

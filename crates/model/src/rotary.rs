@@ -6,6 +6,7 @@
 
 use crate::error::ConfigError;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+use hearth_kernels::split_heads;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -253,7 +254,7 @@ impl<B: Backend> Rotation<B> {
                 let shape = [batch, seq, n_heads, d_head];
                 let turned = vectors.clone().matmul(quarter_turn.clone()).reshape(shape);
                 let turned = vectors.reshape(shape) * cos.clone() + turned * sin.clone();
-                turned.swap_dims(1, 2)
+                split_heads(turned.reshape([batch, seq, width]), n_heads)
             }
         }
     }

@@ -45,22 +45,19 @@ impl Kernels for Libtorch {
         TchTensor::new(found)
     }
 
-    /// A view, as products read it as fast as any; of a storage that others may hold.
+    /// A view, as products read it as fast as any; of memory that others may hold.
     fn split_heads(x: TchTensor, n_heads: usize) -> TchTensor {
-        let x = match x.tensor.is_contiguous() {
-            true => x,
-            false => TchTensor::new(x.tensor.contiguous()),
-        };
         let [batch, seq, width] = sizes(&x);
         let n_heads = n_heads as i64;
-        let heads = x.tensor.view([batch, seq, n_heads, width / n_heads]);
+        let heads = x.tensor.reshape([batch, seq, n_heads, width / n_heads]);
         TchTensor::from_existing(heads.transpose(1, 2), x.storage)
     }
 
     fn join_heads(x: TchTensor) -> TchTensor {
         let [batch, n_heads, seq, d_head] = sizes(&x);
-        let positions = x.tensor.transpose(1, 2).contiguous();
-        TchTensor::new(positions.view([batch, seq, n_heads * d_head]))
+        let positions = x.tensor.transpose(1, 2);
+        let vectors = positions.reshape([batch, seq, n_heads * d_head]);
+        TchTensor::from_existing(vectors, x.storage)
     }
 
     fn layer_norm(of: [TchTensor; 3], epsilon: f64, keep: bool) -> Kept<Self> {

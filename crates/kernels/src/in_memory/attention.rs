@@ -1,9 +1,9 @@
 //! Attention as a whole, a head at a time.
 
+use super::product::{matrix, multiply};
 use super::softmax::{slope_row, weigh_row};
 use super::work::work;
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
+use faer::Accum;
 use pulp::NullaryFnOnce;
 
 /// Queries, keys and values, `[n, seq, d_head]` each, with `n` a head of a row of the batch.
@@ -92,7 +92,7 @@ impl NullaryFnOnce for Forward<'_> {
         let [query_seq, key_seq, d_head] = self.of.size;
         let query = matrix(self.of.query, [query_seq, d_head]);
         let key = matrix(self.of.key, [key_seq, d_head]);
-        multiply(self.weights, [query, key.transpose()]);
+        multiply(self.weights, [query, key.transpose()], Accum::Replace);
         for (i, row) in self.weights.chunks_mut(key_seq).enumerate() {
             let n_seen = if self.is_causal { i + 1 } else { key_seq };
             let (seen, hidden) = row.split_at_mut(n_seen);
@@ -101,7 +101,7 @@ impl NullaryFnOnce for Forward<'_> {
         }
         let weights = matrix(self.weights, [query_seq, key_seq]);
         let value = matrix(self.of.value, [key_seq, d_head]);
-        multiply(self.context, [weights, value]);
+        multiply(self.context, [weights, value], Accum::Replace);
     }
 }
 
@@ -122,10 +122,14 @@ impl NullaryFnOnce for Backward<'_> {
         let [by_query, by_key, by_value] = self.by;
         let weights = matrix(self.weights, [query_seq, key_seq]);
         let gradient = matrix(self.gradient, [query_seq, d_head]);
-        multiply(by_value, [weights.transpose(), gradient]);
+        multiply(by_value, [weights.transpose(), gradient], Accum::Replace);
         let mut by_scores = vec![0.0; query_seq * key_seq];
         let value = matrix(self.of.value, [key_seq, d_head]);
-        multiply(&mut by_scores, [gradient, value.transpose()]);
+        multiply(
+            &mut by_scores,
+            [gradient, value.transpose()],
+            Accum::Replace,
+        );
         let rows = by_scores.chunks_mut(key_seq);
         for (gradient, weights) in rows.zip(self.weights.chunks(key_seq)) {
             slope_row(gradient, weights);
@@ -133,16 +137,7 @@ impl NullaryFnOnce for Backward<'_> {
         let by_scores = matrix(&by_scores, [query_seq, key_seq]);
         let query = matrix(self.of.query, [query_seq, d_head]);
         let key = matrix(self.of.key, [key_seq, d_head]);
-        multiply(by_query, [by_scores, key]);
-        multiply(by_key, [by_scores.transpose(), query]);
+        multiply(by_query, [by_scores, key], Accum::Replace);
+        multiply(by_key, [by_scores.transpose(), query], Accum::Replace);
     }
-}
-
-fn matrix(numbers: &[f32], [n_rows, n_columns]: [usize; 2]) -> MatRef<'_, f32> {
-    MatRef::from_row_major_slice(numbers, n_rows, n_columns)
-}
-
-fn multiply(out: &mut [f32], [left, right]: [MatRef<'_, f32>; 2]) {
-    let out = MatMut::from_row_major_slice_mut(out, left.nrows(), right.ncols());
-    matmul(out, Accum::Replace, left, right, 1.0, Par::Seq);
 }

@@ -7,6 +7,7 @@ mod gelu;
 mod heads;
 mod layer_norm;
 mod linear;
+mod product;
 mod softmax;
 mod work;
 
@@ -21,7 +22,7 @@ use layer_norm::Normal;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Kernels of a backend whose tensors the processor reads where they lie: one pass over the numbers each, on all threads, by
+/// Kernels of a backend whose tensors the processor reads where they lie: each operation at once, on all threads, by
 /// the widest vectors there are. They would be right for any other backend, too, and slow.
 ///
 /// - `LINEAR`: whether linear layers are among them, as in [`InMemoryWithLinear`]
@@ -120,8 +121,8 @@ impl<B: Backend, const LINEAR: bool> Kernels for InMemory<B, LINEAR> {
         [gradient.tensor(), by_gamma, by_beta]
     }
 
-    fn attention(query: &FloatTensor<B>) -> Option<AttentionKernel<Self>> {
-        (query.shape()[2] > 0).then_some(AttentionKernel {
+    fn attention(_query: &FloatTensor<B>) -> Option<AttentionKernel<Self>> {
+        Some(AttentionKernel {
             forward: |of, is_causal, keep| {
                 let of = of.map(Values::<B>::of_shared);
                 let [contexts, weights] = attention::forward(&heads_of(&of), is_causal);
@@ -136,7 +137,7 @@ impl<B: Backend, const LINEAR: bool> Kernels for InMemory<B, LINEAR> {
             },
             backward: |kept, _, gradient| {
                 let [query, key, value, weights] = all::<B, 4>(kept);
-                let gradient = Values::<B>::of_shared(gradient);
+                let gradient = Values::<B>::of(gradient);
                 let of = [query, key, value];
                 let (weights, gradient) = (weights.numbers(), gradient.numbers());
                 let by = attention::backward(&heads_of(&of), weights, gradient);
@@ -153,27 +154,30 @@ impl<B: Backend, const LINEAR: bool> Kernels for InMemory<B, LINEAR> {
 
     fn linear(n_rows: usize) -> Option<LinearKernel<Self>> {
         (LINEAR && n_rows >= MANY_ROWS).then_some(LinearKernel {
-            forward: |[x, weight], bias, keep| {
-                let kept = keep.then(|| weight.clone());
+            forward: |[x, weight], bias, [keeps_x, keeps_weight]| {
+                let kept_weight = keeps_weight.then(|| weight.clone());
                 let [x, weight] = [x, weight].map(Values::<B>::of_shared);
                 let bias = bias.map(Values::<B>::of_shared);
                 let of = [&x, &weight].map(Values::matrix);
                 let y = linear::forward(of, bias.as_ref().map(Values::numbers));
                 let y = x.of_width(y, weight.width());
-                let kept = kept.map(|weight| vec![x.tensor(), weight]);
-                (y, kept.unwrap_or_default())
+                let kept = keeps_x.then(|| x.tensor()).into_iter();
+                (y, kept.chain(kept_weight).collect())
             },
             backward: |kept, gradient, [by_x, by_weight, by_bias]| {
-                let [x, weight] = taken(kept);
+                let mut kept = kept.into_iter();
+                let mut next = || kept.next().expect(ALL_IS_KEPT);
+                let x = by_weight.then(&mut next);
+                let weight = by_x.then(&mut next);
                 let gradient = Values::<B>::of_shared(gradient);
                 let rows = gradient.matrix();
                 [
-                    by_x.then(|| {
+                    weight.map(|weight| {
                         let weight = Values::<B>::of_shared(weight);
                         let weight = weight.matrix().transpose();
                         gradient.of_width(linear::product([rows, weight]), weight.ncols())
                     }),
-                    by_weight.then(|| {
+                    x.map(|x| {
                         let x = Values::<B>::of(x);
                         let shape = [x.width(), gradient.width()];
                         let product = linear::product([x.matrix().transpose(), rows]);
@@ -245,7 +249,7 @@ impl<B: Backend> Values<B> {
     fn matrix(&self) -> MatRef<'_, f32> {
         let width = self.width();
         let numbers = self.numbers();
-        MatRef::from_row_major_slice(numbers, numbers.len() / width, width)
+        product::matrix(numbers, [numbers.len() / width, width])
     }
 
     fn tensor(self) -> FloatTensor<B> {
@@ -302,11 +306,10 @@ fn heads_of<B: Backend>(of: &[Values<B>; 3]) -> attention::Of<'_> {
 
 /// What was kept, as numbers.
 fn all<B: Backend, const N: usize>(kept: Vec<FloatTensor<B>>) -> [Values<B>; N] {
-    taken(kept).map(Values::of)
+    let values: Vec<_> = kept.into_iter().map(Values::of).collect();
+    values
+        .try_into()
+        .unwrap_or_else(|_| unreachable!("{ALL_IS_KEPT}"))
 }
 
-/// What was kept, all of it.
-fn taken<T, const N: usize>(kept: Vec<T>) -> [T; N] {
-    let kept = kept.try_into().ok();
-    kept.unwrap_or_else(|| unreachable!("an operation keeps what its gradient needs"))
-}
+const ALL_IS_KEPT: &str = "an operation keeps what its gradient needs";
