@@ -2,8 +2,8 @@
 
 use crate::installed::ways;
 use crate::{
-    AdamStep, Hidden, InMemoryWithLinear, adam, attention, gelu, install, join_heads, layer_norm,
-    linear, softmax_weights, split_heads,
+    AdamStep, Hidden, InMemoryWithLinear, Kernels, adam, attention, gelu, install, join_heads,
+    layer_norm, linear, softmax_weights, split_heads,
 };
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
@@ -282,6 +282,8 @@ fn linear_with_gradients<B: AutodiffBackend>(
 fn a_linear_layer_is_a_product_and_a_sum() {
     fn check<I: Backend>() {
         install::<InMemoryWithLinear<I>>();
+        let has_kernel = |n_rows| InMemoryWithLinear::<I>::linear(n_rows).is_some();
+        assert_eq!([300, 130, 5].map(has_kernel), [true, true, false]);
         // More rows than the kernel asks for, fewer, and a matrix worth several threads.
         for [n_rows, d_input, d_output] in [[131, 17, 23], [130, 1, 5], [5, 17, 23], [300, 80, 96]]
         {
@@ -328,8 +330,13 @@ fn attention_is_the_equation() {
         let of = of
             .clone()
             .map(|x| Tensor::<Autodiff<I>, 4>::from_data(x, &device).require_grad());
+        // Keys as a turned view, as a cache may have them.
         let [query, key, value] = &of;
+        let across = key.clone().swap_dims(2, 3).into_data();
+        let across = Tensor::<Autodiff<I>, 4>::from_data(across, &device).swap_dims(2, 3);
+        let seen = attention(query, &across, value, is_causal).expect("a kernel");
         let y = attention(query, key, value, is_causal).expect("a kernel");
+        assert_eq!(seen.into_data(), y.to_data());
         all_of(y, of)
     }
     /// The same by Burn's operations.
