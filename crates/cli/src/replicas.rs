@@ -7,11 +7,9 @@
 use crate::error::CliError;
 use crate::launcher::{Rank, rank, reserved_threads};
 use hearth_batch::Share;
-use hearth_train::{Alone, Group, Streams};
+use hearth_train::{Alone, Group, SharedMemory, Streams};
 use std::env;
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread::{available_parallelism, sleep};
 use std::time::Duration;
@@ -93,7 +91,8 @@ impl<'a> Team<'a> {
             let (from, to) = (Box::new(std::io::stdin()), Box::new(std::io::stdout()));
             let mut streams = Streams::other(share, from, to);
             if let Some(memory) = env::var_os(MEMORY) {
-                streams = streams.through(opened(memory.as_ref()).map_err(CliError::Replica)?);
+                streams = streams
+                    .through(SharedMemory::open(memory.as_ref()).map_err(CliError::Replica)?);
             }
             return Ok(of(Box::new(streams), Vec::new()));
         }
@@ -106,13 +105,13 @@ impl<'a> Team<'a> {
             children: Vec::new(),
         };
         let mut others: Vec<(Box<_>, Box<_>)> = Vec::new();
-        let memory = memory();
+        let memory = SharedMemory::new();
         for index in 1..n {
             let program = env::current_exe().map_err(CliError::Replica)?;
             let mut child = Command::new(program)
                 .args(env::args_os().skip(1))
                 .env(REPLICA, format!("{index}/{n}"))
-                .envs(memory.iter().map(|(_, path)| (MEMORY, path)))
+                .envs(memory.iter().map(|memory| (MEMORY, memory.path())))
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 // What is wrong with one is wrong with the first, which tells it.
@@ -125,8 +124,8 @@ impl<'a> Team<'a> {
             others.push((Box::new(from) as _, Box::new(to) as _));
         }
         let mut streams = Streams::first(others);
-        if let Some((file, _)) = memory {
-            streams = streams.through(file);
+        if let Some(memory) = memory {
+            streams = streams.through(memory);
         }
         team.group = Some(Box::new(streams));
         Ok(team)
@@ -157,29 +156,6 @@ impl Drop for Team<'_> {
             let _ = child.wait();
         }
     }
-}
-
-/// Memory for all replicas, which they inherit, and the path by which each opens it for itself.
-#[cfg(target_os = "linux")]
-fn memory() -> Option<(File, PathBuf)> {
-    use rustix::fs::{MemfdFlags, memfd_create};
-    use std::os::fd::AsRawFd;
-
-    let file = File::from(memfd_create("hearth", MemfdFlags::empty()).ok()?);
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // Where there is no such folder they talk through their pipes alone.
-    opened(&path).ok()?;
-    Some((file, path))
-}
-
-/// Elsewhere they talk through their pipes alone.
-#[cfg(not(target_os = "linux"))]
-fn memory() -> Option<(File, PathBuf)> {
-    None
-}
-
-fn opened(path: &Path) -> io::Result<File> {
-    File::options().read(true).write(true).open(path)
 }
 
 /// Leaves each replica its part of the threads that all of them may have.
@@ -284,22 +260,6 @@ mod tests {
         assert_eq!(part(2, 2, 2, 4), 1);
         assert_eq!(part(2, 64, 64, 2), 1);
         assert_eq!(part_of(8, None, None, 2), 4);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn memory_is_shared_and_each_has_a_place_of_its_own_in_it() {
-        use std::io::{Read, Write};
-
-        let (mut file, path) = memory().expect("memory");
-        file.write_all(b"from the first").expect("memory");
-        let mut other = opened(&path).expect("the same memory");
-        let mut found = String::new();
-        other.read_to_string(&mut found).expect("text");
-        assert_eq!(found, "from the first");
-        // Another process finds it under the same number.
-        let cat = Command::new("cat").arg(&path).output().expect("cat runs");
-        assert_eq!(cat.stdout, b"from the first");
     }
 
     #[test]

@@ -1,39 +1,43 @@
-//! A file that all processes of a group read and write, in memory if it can be: long lists are added up through it.
+//! Memory through which all processes of a group add up long lists.
 //!
 //! Each process adds up a part of the list for all, so that nobody waits while another works: a reduction that is scattered,
 //! then gathered. Thakur, Rabenseifner and Gropp 2005, §4.4 <https://doi.org/10.1177/1094342005051521>.
 
 use super::numbers::Numbers;
+use super::shared_memory::SharedMemory;
 use hearth_batch::Share;
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
 
-/// One process's way to the file. It has a column of numbers for each process, as long as the list.
+/// One process's way to the memory, in which each process has a column of numbers, as long as the list.
 ///
 /// Between the three steps of a sum, all processes have to wait for each other.
 #[derive(Debug)]
 pub(super) struct Board {
-    file: File,
+    memory: SharedMemory,
     share: Share,
     /// Of the last list.
     length: usize,
 }
 
 impl Board {
-    /// - `file`: with a place of its own to read and write at, which no other process moves
-    pub(super) fn new(file: File, share: Share) -> Self {
+    pub(super) fn new(memory: SharedMemory, share: Share) -> Self {
         Self {
-            file,
+            memory,
             share,
             length: 0,
         }
     }
 
-    /// Begins a list. Where it is of another length than the one before, others may still read where it will lie: then all
-    /// processes have to wait for each other before the first step.
-    pub(super) fn lays_out_anew(&mut self, length: usize) -> bool {
-        std::mem::replace(&mut self.length, length) != length
+    /// Begins a list. Where it is of another length than the one before, others may still read where it will lie, and there
+    /// may be no room yet: then all processes have to wait for each other before the first step.
+    pub(super) fn lays_out_anew(&mut self, length: usize) -> io::Result<bool> {
+        let before = std::mem::replace(&mut self.length, length);
+        if before != length && self.share.index() == 0 {
+            self.memory
+                .lengthen(self.share.count() * size_of::<f32>() * length)?;
+        }
+        Ok(before != length)
     }
 
     /// The first step: writes down what others will add up.
@@ -63,8 +67,8 @@ impl Board {
 
     /// Writes one's own numbers of the part that a process adds up.
     fn write(&mut self, of: usize, numbers: &mut Numbers<'_>) -> io::Result<()> {
-        let part = self.find(self.share.index(), of, numbers.len())?;
-        numbers.write(part, &mut self.file)
+        let (part, place) = self.find(self.share.index(), of);
+        numbers.write(part, &mut self.memory.at(place)?)
     }
 
     /// Reads a column's numbers of the part that a process adds up.
@@ -75,18 +79,14 @@ impl Board {
         numbers: &mut Numbers<'_>,
         change: impl Fn(&mut f32, f32),
     ) -> io::Result<()> {
-        let part = self.find(column, of, numbers.len())?;
-        numbers.read(part, &mut self.file, change)
+        let (part, place) = self.find(column, of);
+        numbers.read(part, &mut self.memory.at(place)?, change)
     }
 
-    /// Goes to where the part that a process adds up begins in a column.
-    ///
-    /// - `n`: of how many numbers
-    /// - returns which numbers those are
-    fn find(&mut self, column: usize, of: usize, n: usize) -> io::Result<Range<usize>> {
-        let [begin, end] = [of, of + 1].map(|of| n * of / self.share.count());
-        let place = (column * n + begin) * size_of::<f32>();
-        self.file.seek(SeekFrom::Start(place as u64))?;
-        Ok(begin..end)
+    /// The part of the list that a process adds up, and where it lies in a column, in bytes.
+    fn find(&self, column: usize, of: usize) -> (Range<usize>, Range<usize>) {
+        let [begin, end] = [of, of + 1].map(|of| self.length * of / self.share.count());
+        let [from, to] = [begin, end].map(|at| (column * self.length + at) * size_of::<f32>());
+        (begin..end, from..to)
     }
 }

@@ -7,10 +7,16 @@ mod board;
 #[cfg_attr(not(feature = "mpi"), path = "without_mpi.rs")]
 mod mpi;
 mod numbers;
+#[cfg_attr(
+    not(all(target_os = "linux", target_pointer_width = "64")),
+    path = "without_shared_memory.rs"
+)]
+mod shared_memory;
 mod streams;
 
 pub use mpi::Mpi;
 pub use numbers::Numbers;
+pub use shared_memory::SharedMemory;
 pub use streams::Streams;
 
 use hearth_batch::Share;
@@ -48,8 +54,8 @@ pub enum GroupError {
         /// What differs.
         what: &'static str,
     },
-    /// The file that their numbers go through cannot be written or read.
-    #[error("the memory through which replicas add up gradients cannot be written or read")]
+    /// There is no memory that their numbers could go through.
+    #[error("the memory through which replicas add up gradients cannot be had")]
     Board(#[source] std::io::Error),
     /// The program cannot be a rank.
     #[error("this program was built without the feature mpi")]
@@ -104,6 +110,7 @@ pub(crate) fn agree(group: &dyn Group, numbers: &[(&'static str, u64)]) -> Resul
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use std::sync::Mutex;
     use std::thread;
 
     /// Runs each of `n` processes, here threads, to its end.
@@ -114,12 +121,22 @@ pub(crate) mod tests {
         by_streams(n, |streams| each(&streams))
     }
 
-    /// The same with a file between them.
-    fn through_a_file<T: Send>(n: usize, each: impl Fn(&dyn Group) -> T + Send + Sync) -> Vec<T> {
-        let file = tempfile::NamedTempFile::new().expect("a place to write");
+    /// The same with memory that they share, where there is such.
+    fn through_memory<T: Send>(n: usize, each: impl Fn(&dyn Group) -> T + Send + Sync) -> Vec<T> {
+        let memory = SharedMemory::new();
+        let path = memory.as_ref().map(SharedMemory::path);
+        let memory = Mutex::new(memory);
         by_streams(n, |streams| {
-            let file = file.reopen().expect("the file");
-            each(&streams.through(file))
+            let memory = match (streams.share().index(), &path) {
+                (0, _) => memory.lock().expect("no panic").take(),
+                (_, path) => path
+                    .as_deref()
+                    .map(|path| SharedMemory::open(path).expect("the same memory")),
+            };
+            match memory {
+                Some(memory) => each(&streams.through(memory)),
+                None => each(&streams),
+            }
         })
     }
 
@@ -165,7 +182,7 @@ pub(crate) mod tests {
             group.sum(none, &mut counts).expect("all are there");
             (numbers, counts, few)
         }
-        for found in [together(3, sums), through_a_file(3, sums)] {
+        for found in [together(3, sums), through_memory(3, sums)] {
             assert!(found.iter().all(|other| other == &found[0]));
             let (numbers, counts, few) = &found[0];
             assert_eq!(few, &[1.5, 3.0]);
@@ -176,7 +193,7 @@ pub(crate) mod tests {
             assert!((counts[1] - 0.9).abs() < 1e-12);
         }
         // A sum of two is the same in either order.
-        assert_eq!(together(2, sums), through_a_file(2, sums));
+        assert_eq!(together(2, sums), through_memory(2, sums));
     }
 
     #[test]
@@ -185,14 +202,14 @@ pub(crate) mod tests {
             0 => group.sum(&mut Numbers::of([[1.0].as_mut_slice()]), &mut []),
             _ => Ok(()),
         };
-        for found in [together(2, deserted), through_a_file(2, deserted)] {
+        for found in [together(2, deserted), through_memory(2, deserted)] {
             assert!(matches!(found[0], Err(GroupError::Gone { index: 1, .. })));
         }
         let unlike = |group: &dyn Group| {
             let n = 1 + group.share().index();
             group.sum(&mut Numbers::of([vec![0.0; n].as_mut_slice()]), &mut [])
         };
-        for found in [together(2, unlike), through_a_file(2, unlike)] {
+        for found in [together(2, unlike), through_memory(2, unlike)] {
             assert!(matches!(found[0], Err(GroupError::Apart { index: 1, .. })));
             assert!(found[1].is_err());
         }

@@ -73,13 +73,15 @@ impl Group for Mpi {
                 what: "number of weights",
             });
         }
-        let mut part = Vec::new();
+        let mut sums = vec![0f32; numbers.len().min(PART)];
         for begin in (0..numbers.len()).step_by(PART) {
-            let range = begin..(begin + PART).min(numbers.len());
-            part.clear();
-            numbers.copy(range.clone(), &mut part);
-            self.reduce(&mut part, SystemOperation::sum());
-            numbers.change(range, &part, |number, sum| *number = sum);
+            let part = begin..(begin + PART).min(numbers.len());
+            let sums = &mut sums[..part.len()];
+            let copied = numbers.write(part.clone(), &mut bytemuck::cast_slice_mut(sums));
+            copied.expect("room for all of them");
+            self.reduce(sums, SystemOperation::sum());
+            let taken = numbers.read(part, &mut bytemuck::cast_slice(sums), |own, sum| *own = sum);
+            taken.expect("all of them");
         }
         self.reduce(counts, SystemOperation::sum());
         Ok(())

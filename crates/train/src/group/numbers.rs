@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 
-/// Numbers are written and read so many at a time.
-const PART: usize = 1 << 14;
+/// Numbers are read so many at a time.
+const PART: usize = 1 << 11;
 
 /// Lists of numbers that lie apart, such as the gradients of parameters, as one list.
 #[derive(Debug, Default)]
@@ -35,56 +35,28 @@ impl<'a> Numbers<'a> {
         self.lists.iter_mut().map(|list| &mut **list)
     }
 
-    /// Appends a part to a list.
-    pub(super) fn copy(&mut self, part: Range<usize>, to: &mut Vec<f32>) {
-        self.within(part)
-            .for_each(|list| to.extend_from_slice(list));
-    }
-
-    /// Changes a part by as many others.
-    pub(super) fn change(
-        &mut self,
-        part: Range<usize>,
-        others: &[f32],
-        change: impl Fn(&mut f32, f32),
-    ) {
-        let mut rest = others;
-        for list in self.within(part) {
-            let (here, behind) = rest.split_at(list.len());
-            for (number, &other) in list.iter_mut().zip(here) {
-                change(number, other);
-            }
-            rest = behind;
-        }
-    }
-
-    /// Writes a part.
+    /// Writes a part, for processes of this machine.
     pub(super) fn write(&mut self, part: Range<usize>, to: &mut impl Write) -> io::Result<()> {
-        let (mut numbers, mut bytes) = (Vec::new(), Vec::new());
-        for part in pieces(part) {
-            numbers.clear();
-            self.copy(part, &mut numbers);
-            bytes.clear();
-            bytes.extend(numbers.iter().map(|number| number.to_le_bytes()));
-            to.write_all(bytes.as_flattened())?;
-        }
-        Ok(())
+        self.within(part)
+            .try_for_each(|list| to.write_all(bytemuck::cast_slice(list)))
     }
 
-    /// Changes a part by as many others, which are read.
+    /// Changes a part by as many others, which are read as they were written.
     pub(super) fn read(
         &mut self,
         part: Range<usize>,
         from: &mut impl Read,
         change: impl Fn(&mut f32, f32),
     ) -> io::Result<()> {
-        let (mut numbers, mut bytes) = (Vec::new(), Vec::new());
-        for part in pieces(part) {
-            bytes.resize(part.len(), [0; 4]);
-            from.read_exact(bytes.as_flattened_mut())?;
-            numbers.clear();
-            numbers.extend(bytes.iter().map(|&bytes| f32::from_le_bytes(bytes)));
-            self.change(part, &numbers, &change);
+        let mut others = [0.0; PART];
+        for list in self.within(part) {
+            for numbers in list.chunks_mut(PART) {
+                let others = &mut others[..numbers.len()];
+                from.read_exact(bytemuck::cast_slice_mut(others))?;
+                for (number, &mut other) in numbers.iter_mut().zip(others) {
+                    change(number, other);
+                }
+            }
         }
         Ok(())
     }
@@ -101,13 +73,6 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// A part in pieces of a few numbers.
-fn pieces(part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-    let end = part.end;
-    part.step_by(PART)
-        .map(move |begin| begin..(begin + PART).min(end))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,10 +82,14 @@ mod tests {
         let mut lists = [vec![1.0, 2.0], vec![], vec![3.0], vec![4.0, 5.0]];
         let mut numbers = Numbers::of(lists.iter_mut().map(Vec::as_mut_slice));
         assert_eq!(numbers.len(), 5);
-        let mut part = Vec::new();
-        numbers.copy(1..4, &mut part);
+        let mut part = [0f32; 3];
+        let mut bytes = bytemuck::cast_slice_mut(&mut part);
+        numbers.write(1..4, &mut bytes).expect("room for three");
         assert_eq!(part, [2.0, 3.0, 4.0]);
-        numbers.change(2..5, &[10.0, 20.0, 30.0], |number, other| *number += other);
+        let others = [10f32, 20.0, 30.0];
+        let mut bytes = bytemuck::cast_slice(&others);
+        let found = numbers.read(2..5, &mut bytes, |number, other| *number += other);
+        found.expect("three");
         assert_eq!(lists.concat(), [1.0, 2.0, 13.0, 24.0, 35.0]);
     }
 

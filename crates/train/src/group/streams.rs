@@ -1,10 +1,9 @@
 //! A group whose processes talk through streams, as the pipes of a parent and its children are.
 
 use super::board::Board;
-use super::{Group, GroupError, Numbers};
+use super::{Group, GroupError, Numbers, SharedMemory};
 use hearth_batch::Share;
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, Read, Write};
 
 /// The first process adds up what the others tell it, and tells them the sums.
@@ -53,13 +52,11 @@ impl Streams {
         }
     }
 
-    /// With a file through which long lists are added up, which is faster. Either all processes have it or none. Sums of more than
-    /// two are rounded otherwise than through streams, and the same in all processes.
-    ///
-    /// - `file`: opened to be read and written, by each process for itself; empty at first
+    /// With memory through which long lists are added up, which is faster. Either all processes have it or none, and the first
+    /// one has made it. Sums of more than two are rounded otherwise than through streams, and the same in all processes.
     #[must_use]
-    pub fn through(self, file: File) -> Self {
-        let board = Some(RefCell::new(Board::new(file, self.share)));
+    pub fn through(self, memory: SharedMemory) -> Self {
+        let board = Some(RefCell::new(Board::new(memory, self.share)));
         Self { board, ..self }
     }
 
@@ -96,7 +93,7 @@ impl Group for Streams {
             return self.meet(length, numbers, counts);
         };
         let none = &mut Numbers::default();
-        if board.lays_out_anew(length) {
+        if board.lays_out_anew(length).map_err(GroupError::Board)? {
             self.meet(length, none, &mut [])?;
         }
         board.put(numbers).map_err(GroupError::Board)?;
@@ -119,15 +116,12 @@ impl Peer {
         numbers: &mut Numbers<'_>,
         counts: &[f64],
     ) -> Result<(), GroupError> {
+        let head = [length, counts.len()].map(|n| n as u64);
         let to = &mut self.to;
         let mut write = || {
-            for n in [length, counts.len()] {
-                to.write_all(&(n as u64).to_le_bytes())?;
-            }
+            to.write_all(bytemuck::cast_slice(&head))?;
+            to.write_all(bytemuck::cast_slice(counts))?;
             numbers.write(0..numbers.len(), to)?;
-            for count in counts {
-                to.write_all(&count.to_le_bytes())?;
-            }
             to.flush()
         };
         write().map_err(Self::gone(self.index))
@@ -143,27 +137,22 @@ impl Peer {
     ) -> Result<(), GroupError> {
         let index = self.index;
         let gone = Self::gone(index);
-        for n in [length, counts.len()] {
-            if u64::from_le_bytes(self.read().map_err(&gone)?) != n as u64 {
-                let what = "number of weights";
-                return Err(GroupError::Apart { index, what });
-            }
+        let mut head = [0u64; 2];
+        let from = &mut self.from;
+        from.read_exact(bytemuck::cast_slice_mut(&mut head))
+            .map_err(&gone)?;
+        if head != [length, counts.len()].map(|n| n as u64) {
+            let what = "number of weights";
+            return Err(GroupError::Apart { index, what });
+        }
+        let mut heard = vec![0.0; counts.len()];
+        from.read_exact(bytemuck::cast_slice_mut(&mut heard))
+            .map_err(&gone)?;
+        for (count, heard) in counts.iter_mut().zip(heard) {
+            *count = if adding { *count + heard } else { heard };
         }
         let change =
             |number: &mut f32, heard| *number = if adding { *number + heard } else { heard };
-        numbers
-            .read(0..numbers.len(), &mut self.from, change)
-            .map_err(&gone)?;
-        for count in counts {
-            let heard = f64::from_le_bytes(self.read().map_err(&gone)?);
-            *count = if adding { *count + heard } else { heard };
-        }
-        Ok(())
-    }
-
-    fn read(&mut self) -> io::Result<[u8; 8]> {
-        let mut bytes = [0; 8];
-        self.from.read_exact(&mut bytes)?;
-        Ok(bytes)
+        numbers.read(0..numbers.len(), from, change).map_err(&gone)
     }
 }
