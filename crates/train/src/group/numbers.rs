@@ -35,7 +35,7 @@ impl<'a> Numbers<'a> {
         self.lists.iter_mut().map(|list| &mut **list)
     }
 
-    /// Writes a part, for processes of this machine.
+    /// Writes a part, each number as the bytes that it is here.
     pub(super) fn write(&mut self, part: Range<usize>, to: &mut impl Write) -> io::Result<()> {
         self.within(part)
             .try_for_each(|list| to.write_all(bytemuck::cast_slice(list)))
