@@ -43,6 +43,26 @@ impl Platform for OnTch {
 
     fn prepare(_notice: Notice) {
         install::<Libtorch>();
+        call_each_function_once();
+    }
+}
+
+/// Intel's vector functions choose among their versions when they are first called. Of two threads whose first call is the same,
+/// one may get the version of four digits, that once: a run in two hundred began with another loss. One number is the work of one
+/// thread.
+fn call_each_function_once() {
+    let one = tch::Tensor::ones([1], (tch::Kind::Float, tch::Device::Cpu));
+    let functions = [
+        tch::Tensor::exp,
+        tch::Tensor::log,
+        tch::Tensor::sqrt,
+        tch::Tensor::tanh,
+        tch::Tensor::erf,
+        tch::Tensor::sin,
+        tch::Tensor::cos,
+    ];
+    for function in functions {
+        drop(function(&one));
     }
 }
 
