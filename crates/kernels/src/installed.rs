@@ -21,6 +21,7 @@ pub(crate) struct Ways<B: Backend> {
     pub(crate) attention: fn([FloatTensor<B>; 3], bool) -> Option<FloatTensor<B>>,
     pub(crate) linear: Linear<B>,
     pub(crate) adam: Option<Adam<B>>,
+    pub(crate) sum_of_squares: Option<fn(FloatTensor<B>) -> [FloatTensor<B>; 2]>,
 }
 
 type Adam<B> = fn([FloatTensor<B>; 4], &AdamStep) -> [FloatTensor<B>; 3];
@@ -61,6 +62,7 @@ pub fn install<K: Kernels>() {
             None => plain_linear::<K::Backend>(of, bias),
         },
         adam: K::adam(),
+        sum_of_squares: K::sum_of_squares(),
     });
     add::<Autodiff<K::Backend>>(Ways {
         gelu: graph::gelu::<K>,
@@ -70,8 +72,9 @@ pub fn install<K: Kernels>() {
         layer_norm: graph::layer_norm::<K>,
         attention: graph::attention::<K>,
         linear: graph::linear::<K>,
-        // Nobody asks for the gradient of an update.
+        // Nobody asks for the gradient of an update or of a norm.
         adam: None,
+        sum_of_squares: None,
     });
 }
 

@@ -59,10 +59,18 @@ pub trait Kernels: Sized + Debug + Send + 'static {
     fn adam() -> Option<AdamKernel<Self>> {
         None
     }
+
+    /// [`sum_of_squares`](crate::sum_of_squares), if there is a kernel for it.
+    fn sum_of_squares() -> Option<SumOfSquaresKernel<Self>> {
+        None
+    }
 }
 
 /// Of a weight, its gradient and both moments: the new weight and moments.
 pub type AdamKernel<K> = fn([Float<K>; 4], &AdamStep) -> [Float<K>; 3];
+
+/// Of some numbers: they, and the sum of their squares, of shape `[1]`.
+pub type SumOfSquaresKernel<K> = fn(Float<K>) -> [Float<K>; 2];
 
 /// Attention at once, forward and backward.
 #[derive(Debug)]

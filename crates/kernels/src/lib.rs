@@ -30,11 +30,11 @@ pub use in_memory::{InMemory, InMemoryWithLinear, among_workers};
 pub use installed::install;
 pub use kernels::{
     AdamKernel, AttentionBackward, AttentionKernel, Float, Kept, Kernels, LinearBackward,
-    LinearForward, LinearKernel,
+    LinearForward, LinearKernel, SumOfSquaresKernel,
 };
 pub use operations::{
     AdamStep, Hidden, adam, attention, gelu, join_heads, layer_norm, linear, running_mean,
-    softmax_weights, split_heads,
+    softmax_weights, split_heads, sum_of_squares,
 };
 
 #[cfg(test)]

@@ -177,6 +177,8 @@ pub fn attention<B: Backend>(
 /// The numbers of an update by [`adam`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
+    /// What the gradient is multiplied by first.
+    pub scale: f64,
     /// What is left of the weight, `1 - lr λ`.
     pub kept: f64,
     /// The decay of the mean of gradients.
@@ -193,6 +195,7 @@ pub struct AdamStep {
 /// <https://arxiv.org/abs/1412.6980>; Loshchilov and Hutter 2019 <https://arxiv.org/abs/1711.05101>.
 ///
 /// ```text
+/// g ← scale · g
 /// m ← β₁ m + (1 - β₁) g
 /// v ← β₂ v + (1 - β₂) g²
 /// w ← kept · w - length · m / (√v + ε)
@@ -219,6 +222,10 @@ pub fn adam<B: Backend, const D: usize>(
         return kernel(of.map(primitive), step).map(float);
     }
     let [weight, gradient, mean, mean_of_squares] = of;
+    let gradient = match step.scale {
+        1.0 => gradient,
+        scale => gradient.mul_scalar(scale),
+    };
     let squares = gradient.clone().square();
     let mean = running_mean(mean, gradient, step.beta_1);
     let mean_of_squares = running_mean(mean_of_squares, squares, step.beta_2);
@@ -229,6 +236,19 @@ pub fn adam<B: Backend, const D: usize>(
         kept => weight.mul_scalar(kept),
     };
     [weight - change, mean, mean_of_squares]
+}
+
+/// The sum of the squares of all numbers, and those numbers: a backend in memory adds up where they lie, if nobody else has them.
+///
+/// - `x`: any shape
+/// - returns `x`, and `[1]`
+pub fn sum_of_squares<B: Backend, const D: usize>(x: Tensor<B, D>) -> (Tensor<B, D>, Tensor<B, 1>) {
+    if let Some(kernel) = ways(&x).and_then(|ways| ways.sum_of_squares) {
+        let [x, sum] = kernel(primitive(x));
+        return (float(x), float(sum));
+    }
+    let sum = x.clone().square().sum();
+    (x, sum)
 }
 
 /// The running mean `decay · mean + (1 - decay) · new`.

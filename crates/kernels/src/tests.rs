@@ -3,7 +3,7 @@
 use crate::installed::ways;
 use crate::{
     AdamStep, Hidden, InMemoryWithLinear, Kernels, adam, attention, gelu, install, join_heads,
-    layer_norm, linear, softmax_weights, split_heads,
+    layer_norm, linear, softmax_weights, split_heads, sum_of_squares,
 };
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
@@ -184,6 +184,7 @@ fn heads_come_apart_and_together() {
 fn an_update_is_the_same_to_the_last_bit() {
     fn updated<B: Backend>(of: &[TensorData; 4]) -> [TensorData; 3] {
         let step = AdamStep {
+            scale: 0.37,
             kept: 0.9997,
             beta_1: 0.9,
             beta_2: 0.99,
@@ -214,6 +215,33 @@ fn an_update_is_the_same_to_the_last_bit() {
         assert!(ways(&x).is_some_and(|ways| ways.adam.is_some()));
         // Where gradients are wanted, updates have no kernel.
         assert_eq!(updated::<I>(&of), updated::<Autodiff<I>>(&of));
+    }
+    check::<Flex>();
+    check::<NdArray>();
+}
+
+#[test]
+fn squares_are_added_up() {
+    fn check<I: Backend>() {
+        install::<InMemoryWithLinear<I>>();
+        let device = I::Device::default();
+        let x = Tensor::<I, 4>::random(SHAPE, Distribution::Normal(0.3, 2.0), &device);
+        assert!(ways(&x).is_some_and(|ways| ways.sum_of_squares.is_some()));
+        let data = x.clone().into_data();
+        let expected: f64 = data.iter::<f64>().map(|x| x * x).sum();
+        // The numbers in their own order, those that somebody else has too, and a turned view.
+        for x in [x.clone(), x.swap_dims(1, 3)] {
+            let held = x.clone();
+            let (same, sum) = sum_of_squares(x);
+            assert_eq!(same.into_data(), held.into_data());
+            let sum = f64::from(sum.into_data().to_vec::<f32>().expect("a number")[0]);
+            assert!(
+                (sum / expected - 1.0).abs() < 1e-6,
+                "{sum}, expected {expected}"
+            );
+        }
+        let (_, sum) = sum_of_squares(Tensor::<I, 1>::zeros([3], &device));
+        assert_eq!(sum.into_data(), TensorData::from([0f32]));
     }
     check::<Flex>();
     check::<NdArray>();

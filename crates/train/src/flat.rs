@@ -16,15 +16,13 @@ pub(crate) struct Flat {
 }
 
 impl Flat {
-    /// So many times the gradients of a model.
+    /// The gradients of a model.
     pub(crate) fn of<B: AutodiffBackend, M: AutodiffModule<B>>(
         gradients: GradientsParams,
-        factor: f64,
         model: &M,
     ) -> Self {
         let mut laying = Laying {
             gradients,
-            factor: factor as f32,
             flat: Self::default(),
         };
         model.visit(&mut laying);
@@ -63,7 +61,6 @@ fn numbers(data: &mut TensorData) -> &mut [f32] {
 
 struct Laying {
     gradients: GradientsParams,
-    factor: f32,
     flat: Flat,
 }
 
@@ -73,14 +70,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Laying {
         let Flat { gradients, present } = &mut self.flat;
         present.push(if gradient.is_some() { 1.0 } else { 0.0 });
         gradients.push(match gradient {
-            Some(gradient) => {
-                let mut data = own(gradient.into_data().convert::<f32>());
-                let factor = self.factor;
-                numbers(&mut data)
-                    .iter_mut()
-                    .for_each(|number| *number *= factor);
-                data
-            }
+            Some(gradient) => own(gradient.into_data().convert::<f32>()),
             None => TensorData::zeros::<f32, _>(param.lazy_shape()),
         });
     }
@@ -118,14 +108,14 @@ mod tests {
         let layer = LinearConfig::new(2, 3).init::<TestBackend>(&device);
         let loss = layer.weight.val().sum().mul_scalar(2.0);
         let gradients = GradientsParams::from_grads(loss.backward(), &layer);
-        let mut flat = Flat::of::<TestBackend, _>(gradients, 1.5, &layer);
+        let mut flat = Flat::of::<TestBackend, _>(gradients, &layer);
         assert_eq!(flat.present, [1.0, 0.0]);
         let laid: Vec<_> = flat
             .gradients
             .iter_mut()
             .map(|data| numbers(data).to_vec())
             .collect();
-        assert_eq!(laid, [vec![3.0; 6], vec![0.0; 3]]);
+        assert_eq!(laid, [vec![2.0; 6], vec![0.0; 3]]);
         let mut gradients = flat.gradients::<TestBackend, _>(&layer);
         let weight = gradients.remove::<Flex, 2>(layer.weight.id);
         assert_eq!(weight.expect("a gradient").dims(), [2, 3]);

@@ -4,12 +4,13 @@ use burn::module::{AutodiffModule, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, Tensor};
+use hearth_model::kernels::sum_of_squares;
 
 /// A model's gradients.
 pub(crate) struct Gradients {
     all: GradientsParams,
-    /// What each is multiplied by when it is taken.
-    factor: f64,
+    /// What each is yet to be multiplied by.
+    pub(crate) scale: f64,
     /// The norm over all parameters together, before clipping.
     pub(crate) norm: f64,
 }
@@ -19,13 +20,13 @@ impl Gradients {
     ///
     /// Pascanu et al. 2013 <https://arxiv.org/abs/1211.5063>: one factor for all parameters, so that the direction stays.
     pub(crate) fn new<B: AutodiffBackend, M: AutodiffModule<B>>(
-        all: GradientsParams,
+        mut all: GradientsParams,
         model: &M,
         scale: f64,
         clip_norm: f64,
     ) -> Self {
         let mut squares = SumOfSquares::<B> {
-            all: &all,
+            all: &mut all,
             sum: None,
         };
         model.visit(&mut squares);
@@ -33,22 +34,17 @@ impl Gradients {
             .sum
             .map_or(0.0, |sum| sum.into_scalar().elem::<f64>().sqrt());
         let norm = scale * norm;
-        let factor = if clip_norm > 0.0 && norm > clip_norm {
+        let scale = if clip_norm > 0.0 && norm > clip_norm {
             scale * clip_norm / norm
         } else {
             scale
         };
-        Self { all, factor, norm }
+        Self { all, scale, norm }
     }
 
-    /// The gradient of a parameter, clipped; none where the loss does not depend on it, or it was taken before.
+    /// The gradient of a parameter, yet to be multiplied by the scale; none where the loss does not depend on it, or it was taken before.
     pub(crate) fn take<B: Backend, const D: usize>(&mut self, id: ParamId) -> Option<Tensor<B, D>> {
-        let gradient = self.all.remove::<B, D>(id)?;
-        Some(if self.factor == 1.0 {
-            gradient
-        } else {
-            gradient.mul_scalar(self.factor)
-        })
+        self.all.remove(id)
     }
 }
 
@@ -88,14 +84,15 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Adding {
 
 /// Adds up on the device, so that it is asked once.
 struct SumOfSquares<'a, B: AutodiffBackend> {
-    all: &'a GradientsParams,
+    all: &'a mut GradientsParams,
     sum: Option<Tensor<B::InnerBackend, 1>>,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for SumOfSquares<'_, B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if let Some(gradient) = self.all.get::<B::InnerBackend, D>(param.id) {
-            let squares = gradient.square().sum();
+        if let Some(gradient) = self.all.remove::<B::InnerBackend, D>(param.id) {
+            let (gradient, squares) = sum_of_squares(gradient);
+            self.all.register(param.id, gradient);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + squares,
                 None => squares,
@@ -124,12 +121,13 @@ mod tests {
     }
 
     fn lengths(layer: &Linear<TestBackend>, mut gradients: Gradients) -> (f32, f32) {
+        let scale = gradients.scale as f32;
         let weight = gradients.take::<Flex, 2>(layer.weight.id);
         let bias = layer.bias.as_ref().expect("a bias").id;
         let bias = gradients.take::<Flex, 1>(bias);
         (
-            weight.expect("a matrix").into_scalar(),
-            bias.expect("a bias").into_scalar(),
+            scale * weight.expect("a matrix").into_scalar(),
+            scale * bias.expect("a bias").into_scalar(),
         )
     }
 

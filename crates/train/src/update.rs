@@ -172,10 +172,11 @@ impl Sums {
         }
         let n_tokens = self.n_tokens as f64;
         let unit = n_tokens / self.n_units.max(f64::MIN_POSITIVE);
-        let mut flat = Flat::of::<B, M>(self.gradients, unit, model);
+        let mut flat = Flat::of::<B, M>(self.gradients, model);
         let mut counts = vec![n_tokens, unit * self.loss];
         counts.append(&mut flat.present);
-        group.sum(&mut flat.numbers(), &mut counts)?;
+        let mut numbers = flat.numbers().times(unit as f32);
+        group.sum(&mut numbers, &mut counts)?;
         flat.present = counts.split_off(2);
         Ok(Self {
             gradients: flat.gradients::<B, M>(model),

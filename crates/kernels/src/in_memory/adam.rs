@@ -38,6 +38,7 @@ pub(super) fn update(of: Of<'_>, step: &AdamStep) {
 /// A step in single precision: each number rounded once, as Burn rounds it.
 #[derive(Clone, Copy)]
 struct Numbers {
+    scale: f32,
     kept: f32,
     decays: [f32; 2],
     shares: [f32; 2],
@@ -49,6 +50,7 @@ impl Numbers {
     fn of(step: &AdamStep) -> Self {
         let betas = [step.beta_1, step.beta_2];
         Self {
+            scale: step.scale as f32,
             kept: step.kept as f32,
             decays: betas.map(|beta| beta as f32),
             shares: betas.map(|beta| (1.0 - beta) as f32),
@@ -69,6 +71,7 @@ impl NullaryFnOnce for Piece<'_> {
     #[inline(always)]
     fn call(self) {
         let Numbers {
+            scale,
             kept,
             decays,
             shares,
@@ -79,6 +82,7 @@ impl NullaryFnOnce for Piece<'_> {
         let weights = self.of.weight.iter_mut().zip(self.of.gradient);
         let moments = means.iter_mut().zip(means_of_squares);
         for ((weight, &gradient), (mean, mean_of_squares)) in weights.zip(moments) {
+            let gradient = gradient * scale;
             *mean = *mean * decays[0] + gradient * shares[0];
             *mean_of_squares = *mean_of_squares * decays[1] + gradient * gradient * shares[1];
             *weight = *weight * kept - *mean * length / (mean_of_squares.sqrt() + epsilon);

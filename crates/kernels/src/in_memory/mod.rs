@@ -9,11 +9,14 @@ mod layer_norm;
 mod linear;
 mod product;
 mod softmax;
+mod squares;
 mod work;
 
 pub use work::among_workers;
 
-use crate::kernels::{AdamKernel, AttentionKernel, Kept, Kernels, LinearKernel};
+use crate::kernels::{
+    AdamKernel, AttentionKernel, Kept, Kernels, LinearKernel, SumOfSquaresKernel,
+};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Shape, TensorData, TensorMetadata, read_sync};
@@ -202,6 +205,14 @@ impl<B: Backend, const LINEAR: bool> Kernels for InMemory<B, LINEAR> {
             };
             adam::update(of, step);
             [weight, mean, mean_of_squares].map(Values::tensor)
+        })
+    }
+
+    fn sum_of_squares() -> Option<SumOfSquaresKernel<Self>> {
+        Some(|x| {
+            let x = Values::<B>::of(x);
+            let sum = row::<B>(vec![squares::sum(x.numbers())], &x.device);
+            [x.tensor(), sum]
         })
     }
 }

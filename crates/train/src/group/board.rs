@@ -49,15 +49,19 @@ impl Board {
     pub(super) fn add(&mut self, numbers: &mut Numbers<'_>) -> io::Result<()> {
         let index = self.share.index();
         for column in self.others() {
-            self.read(column, index, numbers, |sum, number| *sum += number)?;
+            let (part, place) = self.find(column, index);
+            numbers.add(part, &mut self.memory.at(place)?)?;
+            numbers.settle();
         }
         self.write(index, numbers)
     }
 
     /// The third step: reads what others have added up.
     pub(super) fn get(&mut self, numbers: &mut Numbers<'_>) -> io::Result<()> {
-        self.others()
-            .try_for_each(|of| self.read(of, of, numbers, |own, sum| *own = sum))
+        self.others().try_for_each(|of| {
+            let (part, place) = self.find(of, of);
+            numbers.replace(part, &mut self.memory.at(place)?)
+        })
     }
 
     fn others(&self) -> impl Iterator<Item = usize> + use<> {
@@ -69,18 +73,6 @@ impl Board {
     fn write(&mut self, of: usize, numbers: &mut Numbers<'_>) -> io::Result<()> {
         let (part, place) = self.find(self.share.index(), of);
         numbers.write(part, &mut self.memory.at(place)?)
-    }
-
-    /// Reads a column's numbers of the part that a process adds up.
-    fn read(
-        &mut self,
-        column: usize,
-        of: usize,
-        numbers: &mut Numbers<'_>,
-        change: impl Fn(&mut f32, f32),
-    ) -> io::Result<()> {
-        let (part, place) = self.find(column, of);
-        numbers.read(part, &mut self.memory.at(place)?, change)
     }
 
     /// The part of the list that a process adds up, and where it lies in a column, in bytes.

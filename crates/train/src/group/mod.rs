@@ -173,7 +173,7 @@ pub(crate) mod tests {
             let index = group.share().index();
             let mut numbers: Vec<f32> = (0..100_000).map(|i| (i + index) as f32 / 7.0).collect();
             let (mut counts, mut few) = ([index as f64, 0.1], [0.5, index as f32]);
-            let mut list = Numbers::of([few.as_mut_slice()]);
+            let mut list = Numbers::of([few.as_mut_slice()]).times(3.0);
             group.sum(&mut list, &mut []).expect("all are there");
             let lists = numbers.split_at_mut(301);
             let mut lists = Numbers::of([lists.0, lists.1]);
@@ -185,7 +185,7 @@ pub(crate) mod tests {
         for found in [together(3, sums), through_memory(3, sums)] {
             assert!(found.iter().all(|other| other == &found[0]));
             let (numbers, counts, few) = &found[0];
-            assert_eq!(few, &[1.5, 3.0]);
+            assert_eq!(few, &[4.5, 9.0]);
             assert!(
                 (0..100_000).all(|i| (numbers[i] * 7.0 / (3 * i + 3) as f32 - 1.0).abs() < 1e-6)
             );

@@ -80,7 +80,7 @@ impl Group for Mpi {
             let copied = numbers.write(part.clone(), &mut bytemuck::cast_slice_mut(sums));
             copied.expect("room for all of them");
             self.reduce(sums, SystemOperation::sum());
-            let taken = numbers.read(part, &mut bytemuck::cast_slice(sums), |own, sum| *own = sum);
+            let taken = numbers.replace(part, &mut bytemuck::cast_slice(sums));
             taken.expect("all of them");
         }
         self.reduce(counts, SystemOperation::sum());

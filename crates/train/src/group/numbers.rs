@@ -10,6 +10,8 @@ const PART: usize = 1 << 11;
 #[derive(Debug, Default)]
 pub struct Numbers<'a> {
     lists: Vec<&'a mut [f32]>,
+    /// What they are yet to be multiplied by.
+    factor: Option<f32>,
 }
 
 impl<'a> Numbers<'a> {
@@ -17,6 +19,16 @@ impl<'a> Numbers<'a> {
     pub fn of(lists: impl IntoIterator<Item = &'a mut [f32]>) -> Self {
         Self {
             lists: lists.into_iter().collect(),
+            factor: None,
+        }
+    }
+
+    /// So many times these numbers: they are multiplied on their way into a sum of several processes.
+    #[must_use]
+    pub fn times(self, factor: f32) -> Self {
+        Self {
+            factor: Some(factor),
+            ..self
         }
     }
 
@@ -37,12 +49,41 @@ impl<'a> Numbers<'a> {
 
     /// Writes a part, each number as the bytes that it is here.
     pub(super) fn write(&mut self, part: Range<usize>, to: &mut impl Write) -> io::Result<()> {
-        self.within(part)
-            .try_for_each(|list| to.write_all(bytemuck::cast_slice(list)))
+        let Some(factor) = self.factor else {
+            return self
+                .within(part)
+                .try_for_each(|list| to.write_all(bytemuck::cast_slice(list)));
+        };
+        let mut products = [0.0; PART];
+        let mut lists = self.within(part).flat_map(|list| list.chunks(PART));
+        lists.try_for_each(|numbers| {
+            let products = &mut products[..numbers.len()];
+            for (product, number) in products.iter_mut().zip(numbers) {
+                *product = number * factor;
+            }
+            to.write_all(bytemuck::cast_slice(products))
+        })
     }
 
-    /// Changes a part by as many others, which are read as they were written.
-    pub(super) fn read(
+    /// Adds as many others to a part, which are read as they were written.
+    pub(super) fn add(&mut self, part: Range<usize>, from: &mut impl Read) -> io::Result<()> {
+        match self.factor {
+            Some(factor) => self.read(part, from, |own, other| *own = *own * factor + other),
+            None => self.read(part, from, |own, other| *own += other),
+        }
+    }
+
+    /// Puts as many others in place of a part.
+    pub(super) fn replace(&mut self, part: Range<usize>, from: &mut impl Read) -> io::Result<()> {
+        self.read(part, from, |own, other| *own = other)
+    }
+
+    /// What was to be multiplied is: others were added to all that is not going to be replaced.
+    pub(super) fn settle(&mut self) {
+        self.factor = None;
+    }
+
+    fn read(
         &mut self,
         part: Range<usize>,
         from: &mut impl Read,
@@ -88,8 +129,7 @@ mod tests {
         assert_eq!(part, [2.0, 3.0, 4.0]);
         let others = [10f32, 20.0, 30.0];
         let mut bytes = bytemuck::cast_slice(&others);
-        let found = numbers.read(2..5, &mut bytes, |number, other| *number += other);
-        found.expect("three");
+        numbers.add(2..5, &mut bytes).expect("three");
         assert_eq!(lists.concat(), [1.0, 2.0, 13.0, 24.0, 35.0]);
     }
 
@@ -100,13 +140,24 @@ mod tests {
         let (part, mut bytes) = (PART - 3..PART + 5, Vec::new());
         numbers.write(part.clone(), &mut bytes).expect("memory");
         assert_eq!(bytes.len(), 32);
-        let found = numbers.read(part.clone(), &mut bytes.as_slice(), |number, read| {
-            *number += read;
-        });
+        let found = numbers.add(part.clone(), &mut bytes.as_slice());
         found.expect("all of it");
-        let too_few = numbers.read(part, &mut &bytes[..8], |number, read| *number = read);
-        assert!(too_few.is_err());
+        assert!(numbers.replace(part, &mut &bytes[..8]).is_err());
         assert_eq!(lists[0][PART - 4..], [0.5, 1.0, 1.0, 1.0]);
         assert_eq!(lists[1], [0.5, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn what_is_to_be_multiplied_is_once() {
+        let mut list = [1.0, 2.0, 3.0];
+        let mut numbers = Numbers::of([list.as_mut_slice()]).times(2.0);
+        let mut bytes = Vec::new();
+        numbers.write(1..3, &mut bytes).expect("memory");
+        assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes), [4.0, 6.0]);
+        numbers.add(0..2, &mut bytes.as_slice()).expect("two");
+        numbers.settle();
+        numbers.add(0..2, &mut bytes.as_slice()).expect("two");
+        numbers.replace(2..3, &mut bytes.as_slice()).expect("one");
+        assert_eq!(list, [10.0, 16.0, 4.0]);
     }
 }

@@ -151,8 +151,12 @@ impl Peer {
         for (count, heard) in counts.iter_mut().zip(heard) {
             *count = if adding { *count + heard } else { heard };
         }
-        let change =
-            |number: &mut f32, heard| *number = if adding { *number + heard } else { heard };
-        numbers.read(0..numbers.len(), from, change).map_err(&gone)
+        let all = 0..numbers.len();
+        if !adding {
+            return numbers.replace(all, from).map_err(&gone);
+        }
+        numbers.add(all, from).map_err(&gone)?;
+        numbers.settle();
+        Ok(())
     }
 }

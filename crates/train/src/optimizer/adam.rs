@@ -46,13 +46,17 @@ impl Adam {
         let Moment {
             lr, weight_decay, ..
         } = moment;
-        let (gradient, kept) = match self.decay {
-            Decay::InTheGradient => (with_penalty(gradient, &weight, weight_decay), 1.0),
-            Decay::OfTheWeight => (gradient, 1.0 - lr * weight_decay),
+        let (gradient, scale, kept) = match self.decay {
+            Decay::InTheGradient => {
+                let gradient = moment.scaled(gradient);
+                (with_penalty(gradient, &weight, weight_decay), 1.0, 1.0)
+            }
+            Decay::OfTheWeight => (gradient, moment.scale, 1.0 - lr * weight_decay),
         };
         let corrected = |beta: f64| 1.0 - beta.powf(moment.n_updates as f64);
         let root = corrected(self.beta_2).sqrt();
         let step = AdamStep {
+            scale,
             kept,
             beta_1: self.beta_1,
             beta_2: self.beta_2,

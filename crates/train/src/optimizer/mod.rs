@@ -133,6 +133,7 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Updating<'_, B> {
                 lr: self.lr * self.layers.rate(&self.path.join()),
                 weight_decay: if D >= 2 { self.weight_decay } else { 0.0 },
                 n_updates: self.n_updates,
+                scale: self.gradients.scale,
             };
             (weight, slots) = self.rule.update(weight, gradient, slots, moment);
         }

@@ -26,6 +26,18 @@ pub(super) struct Moment {
     pub(super) weight_decay: f64,
     /// Updates, this one included.
     pub(super) n_updates: u64,
+    /// What the gradient is multiplied by first.
+    pub(super) scale: f64,
+}
+
+impl Moment {
+    /// The gradient that the rule sees.
+    pub(super) fn scaled<B: Backend, const D: usize>(self, gradient: Tensor<B, D>) -> Tensor<B, D> {
+        match self.scale {
+            1.0 => gradient,
+            scale => gradient.mul_scalar(scale),
+        }
+    }
 }
 
 /// A new weight and its new slots.
@@ -75,9 +87,13 @@ impl Rule {
     ) -> Updated<B, D> {
         match self {
             Self::Adam(adam) => adam.update(weight, gradient, slots, moment),
-            Self::Sgd(sgd) => sgd.update(weight, gradient, slots, moment),
-            Self::RmsProp(rms_prop) => rms_prop.update(weight, gradient, slots, moment),
-            Self::AdaGrad(ada_grad) => ada_grad.update(weight, gradient, slots, moment),
+            Self::Sgd(sgd) => sgd.update(weight, moment.scaled(gradient), slots, moment),
+            Self::RmsProp(rms_prop) => {
+                rms_prop.update(weight, moment.scaled(gradient), slots, moment)
+            }
+            Self::AdaGrad(ada_grad) => {
+                ada_grad.update(weight, moment.scaled(gradient), slots, moment)
+            }
         }
     }
 }
@@ -128,8 +144,9 @@ pub(super) mod tests {
                 lr,
                 weight_decay,
                 n_updates,
+                scale: 0.5,
             };
-            (weight, slots) = rule.update(weight, tensor(gradient), slots, moment);
+            (weight, slots) = rule.update(weight, tensor(2.0 * gradient), slots, moment);
             weights.push(weight.clone().into_scalar());
         }
         weights
