@@ -21,10 +21,12 @@ pub(crate) struct Ways<B: Backend> {
     pub(crate) attention: fn([FloatTensor<B>; 3], bool) -> Option<FloatTensor<B>>,
     pub(crate) linear: Linear<B>,
     pub(crate) adam: Option<Adam<B>>,
-    pub(crate) sum_of_squares: Option<fn(FloatTensor<B>) -> [FloatTensor<B>; 2]>,
+    pub(crate) sum_of_squares: Option<SumOfSquares<B>>,
 }
 
 type Adam<B> = fn([FloatTensor<B>; 4], &AdamStep) -> [FloatTensor<B>; 3];
+
+type SumOfSquares<B> = fn(FloatTensor<B>) -> [FloatTensor<B>; 2];
 
 type Linear<B> = fn([FloatTensor<B>; 2], Option<FloatTensor<B>>) -> FloatTensor<B>;
 
