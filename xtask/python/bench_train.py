@@ -1,15 +1,17 @@
-"""How fast eager PyTorch trains a GPT of a hearth recipe's shape, on the CPU and on random tokens.
+"""How fast eager PyTorch trains a GPT of a hearth recipe's shape, on random tokens.
 
     pip install torch
     python3 bench_train.py --config configs/shakespeare-char-small.toml --threads 2
+    python3 bench_train.py --config configs/gpt-small-256.toml --device cuda --precision bf16
 
 The model is GPT-2's as nanoGPT has it: learned positions, norms before the branches, one linear layer for queries, keys
 and values, `scaled_dot_product_attention`, and a head that shares the embedding's matrix. A step is what a step of
 `hearth bench train` is: gradients, the clip of their norm, AdamW with decay on matrices only, and the loss read back. The
-learning rate stays at the recipe's: a schedule costs nothing.
+learning rate stays at the recipe's: a schedule costs nothing. Half precision is by autocast, f16 with a scaled loss.
 
 Prints one line of JSON. `ms_per_step` is the median of the steps behind the warm-up, `tokens_per_s` is the tokens of a
-step over that median, and `peak_mb` is the most memory the process held, in 10^6 bytes (Linux; null elsewhere).
+step over that median, and `peak_mb` is the most memory the process held, in 10^6 bytes (Linux; null elsewhere), on a GPU
+the most of the GPU's that tensors held.
 """
 
 import argparse
@@ -44,6 +46,7 @@ TRAIN_DEFAULTS = {
     "label_smoothing": 0.0,
     "seed": 1337,
 }
+PRECISIONS = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 ACTIVATIONS = {
     "relu": F.relu,
     "gelu": F.gelu,
@@ -117,7 +120,7 @@ class Gpt(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[batch, seq] -> [batch, seq, vocab]"""
-        positions = torch.arange(tokens.shape[1])
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.dropout(self.tokens(tokens) + self.positions(positions))
         for layer in self.layers:
             x = layer(x)
@@ -161,27 +164,34 @@ def make_optimizer(gpt: Gpt, train: dict) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=train["lr"], betas=(train["beta_1"], train["beta_2"]), eps=train["epsilon"])
 
 
-def measure(gpt: Gpt, train: dict, batches: list[Tensor]) -> list[float]:
+def measure(gpt: Gpt, train: dict, batches: list[Tensor], device: torch.device, precision: torch.dtype) -> list[float]:
     """Seconds of each step."""
     optimizer = make_optimizer(gpt, train)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
     gpt.train()
     seconds = []
     for windows in batches:
         started = time.perf_counter()
+        windows = windows.to(device)
         inputs, targets = windows[:, :-1], windows[:, 1:]
-        logits = gpt(inputs)
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=train["label_smoothing"])
+        with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+            logits = gpt(inputs)
+            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=train["label_smoothing"])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        scaler.scale(loss).backward()
         if train["clip_norm"] > 0:
+            scaler.unscale_(optimizer)
             nn.utils.clip_grad_norm_(gpt.parameters(), train["clip_norm"])
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         loss.item()
         seconds.append(time.perf_counter() - started)
     return seconds
 
 
-def peak_mb() -> float | None:
+def peak_mb(device: torch.device) -> float | None:
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 1e6, 1)
     status = Path("/proc/self/status")
     if not status.is_file():
         return None
@@ -197,6 +207,8 @@ def main() -> None:
     parser.add_argument("--steps", metavar="N", type=int, default=100, help="steps to measure (default: 100)")
     parser.add_argument("--warmup", metavar="N", type=int, default=10, help="steps before them (default: 10)")
     parser.add_argument("--threads", metavar="N", type=int, help="default: PyTorch's own")
+    parser.add_argument("--device", metavar="NAME", type=torch.device, default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="f32", help="of products (default: f32)")
     args = parser.parse_args()
     if args.threads is not None:
         torch.set_num_threads(args.threads)
@@ -204,17 +216,20 @@ def main() -> None:
     model, train, tokenizer = read_recipe(args.config)
     vocab = vocabulary(tokenizer) if args.vocab is None else args.vocab
     torch.manual_seed(train["seed"])
-    gpt = Gpt(model, vocab)
+    gpt = Gpt(model, vocab).to(args.device)
     batch, seq = train["batch_size"], model["max_positions"]
     batches = [torch.randint(0, vocab, (batch, seq + 1)) for _ in range(args.warmup + args.steps)]
-    step = statistics.median(measure(gpt, train, batches)[args.warmup :])
+    seconds = measure(gpt, train, batches, args.device, PRECISIONS[args.precision])
+    step = statistics.median(seconds[args.warmup :])
     result = {
         "tokens_per_s": round(batch * seq / step, 1),
         "ms_per_step": round(step * 1000, 3),
-        "peak_mb": peak_mb(),
+        "peak_mb": peak_mb(args.device),
         "n_parameters": sum(p.numel() for p in gpt.parameters()),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "device": str(args.device),
+        "precision": args.precision,
     }
     print(json.dumps(result))
 

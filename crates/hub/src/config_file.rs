@@ -1,7 +1,7 @@
 //! A `config.json` from a stranger.
 
 use std::fmt::Debug;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use hearth_data::TokenId;
@@ -12,6 +12,12 @@ use crate::error::HubError;
 use crate::limits;
 use crate::weights::open;
 
+/// The name of such a file.
+pub(crate) const CONFIG: &str = "config.json";
+
+/// Where a run's best model lies in its folder.
+const BEST: &str = "best";
+
 /// The content of a `config.json` and where it came from.
 pub(crate) struct ConfigFile {
     path: PathBuf,
@@ -20,6 +26,21 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
+    /// That of a model directory.
+    pub(crate) fn of(dir: &Path) -> Result<Self, HubError> {
+        match Self::read(&dir.join(CONFIG)) {
+            Err(HubError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                let best = dir.join(BEST);
+                Err(HubError::NoModel {
+                    path: dir.into(),
+                    nearest: best.join(CONFIG).is_file().then_some(best),
+                    is_there: dir.is_dir(),
+                })
+            }
+            read => read,
+        }
+    }
+
     pub(crate) fn read(path: &Path) -> Result<Self, HubError> {
         let (file, found) = open(path)?;
         let limit = limits::CONFIG_BYTES;

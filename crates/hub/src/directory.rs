@@ -11,7 +11,7 @@ use hearth_data::{FilterbankConfig, PixelConfig, Tokenizer};
 
 use crate::atomic;
 use crate::config::{Model, ModelConfig};
-use crate::config_file::ConfigFile;
+use crate::config_file::{CONFIG, ConfigFile};
 use crate::dialects::Dialect;
 use crate::differences::differences;
 use crate::error::HubError;
@@ -22,8 +22,6 @@ use crate::pixels;
 use crate::special::SpecialTokens;
 use crate::vocabularies::Tokenizers;
 use crate::weights::{self, Plan, Source};
-
-const CONFIG: &str = "config.json";
 
 /// What a model directory holds.
 #[derive(Debug, Clone)]
@@ -215,9 +213,7 @@ impl Parts {
             let (config_file, source) = weights::open_gguf(dir)?;
             (dir.to_path_buf(), config_file, Some(source))
         } else {
-            let path = dir.join(CONFIG);
-            let config_file = ConfigFile::read(&path)?;
-            (path, config_file, None)
+            (dir.join(CONFIG), ConfigFile::of(dir)?, None)
         };
         let (dialect, config, special) = read_checked(&config_file, &config_path)?;
         let beside = config_path.parent().unwrap_or(dir);
@@ -287,7 +283,7 @@ impl Parts {
 /// There is no such file, it is damaged, or it asks for what hearth does not do.
 pub fn read_config(dir: &Path) -> Result<ModelConfig, HubError> {
     let path = dir.join(CONFIG);
-    let (_, config, _) = read_checked(&ConfigFile::read(&path)?, &path)?;
+    let (_, config, _) = read_checked(&ConfigFile::of(dir)?, &path)?;
     Ok(config)
 }
 

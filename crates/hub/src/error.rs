@@ -20,6 +20,21 @@ pub enum HubError {
         /// What the system said.
         source: io::Error,
     },
+    /// Nothing that a model directory begins with.
+    #[error(
+        "there is no model at {}: {}\n  to mend it: {}",
+        path.display(),
+        if *is_there { "it has no config.json" } else { "there is no such folder" },
+        remedy(nearest.as_deref())
+    )]
+    NoModel {
+        /// Where one was looked for.
+        path: PathBuf,
+        /// A model directory in it.
+        nearest: Option<PathBuf>,
+        /// Whether that is a folder.
+        is_there: bool,
+    },
     /// A `config.json` that is no JSON.
     #[error("{} is not JSON", path.display())]
     ConfigSyntax {
@@ -260,7 +275,7 @@ impl HubError {
     /// The command line exits with 5 if so, with 4 (bad model or data file) otherwise.
     pub fn is_io(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::Occupied { .. } => true,
+            Self::Io { .. } | Self::NoModel { .. } | Self::Occupied { .. } => true,
             Self::Tokenizer { source, .. } => source.is_io(),
             _ => false,
         }
@@ -280,6 +295,13 @@ impl HubError {
             path: path.into(),
             source,
         }
+    }
+}
+
+fn remedy(nearest: Option<&Path>) -> String {
+    match nearest {
+        Some(nearest) => format!("give {}", nearest.display()),
+        None => "give a folder with a config.json and a model.safetensors, as `train` leaves at runs/NAME/best".to_owned(),
     }
 }
 

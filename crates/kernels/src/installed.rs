@@ -108,12 +108,16 @@ fn add<B: Backend>(ways: Ways<B>) {
     backends.insert(TypeId::of::<B>(), Box::new(ways));
 }
 
-/// The short ways for tensors like this one, if there are any.
+/// The short ways for tensors like this one, in single precision, if there are any.
 pub(crate) fn ways<B: Backend, const D: usize>(x: &Tensor<B, D>) -> Option<Ways<B>> {
+    ways_of_any_type::<B>().filter(|_| x.dtype() == DType::F32)
+}
+
+/// The short ways of a backend, if there are any, for those of them that ask for the type by themselves.
+pub(crate) fn ways_of_any_type<B: Backend>() -> Option<Ways<B>> {
     let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
     let ways = installed.as_ref()?.get(&TypeId::of::<B>())?;
-    let ways = ways.downcast_ref::<Ways<B>>().copied();
-    ways.filter(|_| x.dtype() == DType::F32)
+    ways.downcast_ref::<Ways<B>>().copied()
 }
 
 /// A tensor by what it is made of.

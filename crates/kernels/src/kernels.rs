@@ -11,7 +11,7 @@ pub type Float<K> = FloatTensor<<K as Kernels>::Backend>;
 /// What was computed, and what its gradient needs, if one is wanted.
 pub type Kept<K> = (Float<K>, Vec<Float<K>>);
 
-/// The operations of a backend in single precision, each at once, and their gradients.
+/// The operations of a backend in single precision, each at once, and their gradients. Attention alone is asked for in any.
 ///
 /// Forward, `keep` says whether a gradient will be wanted; backward, `kept` is what was kept for it, and `gradient` is that
 /// by what was computed.
@@ -45,7 +45,7 @@ pub trait Kernels: Sized + Debug + Send + 'static {
     /// The gradients by `x`, `γ` and `β`.
     fn layer_norm_backward(kept: Vec<Float<Self>>, gradient: Float<Self>) -> [Float<Self>; 3];
 
-    /// [`attention`](crate::attention), if there is a kernel for such queries.
+    /// [`attention`](crate::attention), if there is a kernel for such queries, of whatever type.
     fn attention(_query: &Float<Self>) -> Option<AttentionKernel<Self>> {
         None
     }

@@ -2,8 +2,8 @@
 //!
 //! Burn differentiates operation by operation: a layer norm is a dozen passes over its numbers forward, and more backward;
 //! on a processor the passes of a training step take longer than the products between them. So each function here is a
-//! door with two ways behind it. A backend whose [`Kernels`] were [`install`]ed goes the short one, in single precision:
-//! those of [`InMemory`] are for backends whose numbers the processor reads where they lie. Any other backend, and any other
+//! door with two ways behind it. A backend whose [`Kernels`] were [`install`]ed goes the short one, in single precision, attention
+//! in whatever it knows: those of [`InMemory`] are for backends whose numbers the processor reads where they lie. Any other backend, and any other
 //! type of number, goes the way of Burn's own operations. Both compute the same formula.
 //!
 //! ```

@@ -1,6 +1,6 @@
 //! The doors: what models call.
 
-use crate::installed::{float, plain_linear, primitive, ways};
+use crate::installed::{float, plain_linear, primitive, ways, ways_of_any_type};
 use burn::tensor::activation::{self, softmax};
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -169,7 +169,7 @@ pub fn attention<B: Backend>(
         "{query_seq} queries that see those up to their own of {key_seq} keys"
     );
     let is_same = [key, value].iter().all(|x| x.dtype() == query.dtype());
-    let ways = ways(query).filter(|_| is_same)?;
+    let ways = ways_of_any_type::<B>().filter(|_| is_same)?;
     let of = [query, key, value].map(|x| primitive(x.clone()));
     (ways.attention)(of, is_causal).map(float)
 }

@@ -155,8 +155,10 @@ impl<B: Backend> Attention<B> {
         if !is_plain || query_seq <= FEW_QUERIES {
             return None;
         }
-        let context = attention(query, &memory.key, &memory.value, mask.is_causal())?;
-        Some(joined(context))
+        let (outer, inner) = (query.dtype(), memory.key.dtype());
+        let query = cast_to(query.clone(), inner);
+        let context = attention(&query, &memory.key, &memory.value, mask.is_causal())?;
+        Some(joined(cast_to(context, outer)))
     }
 
     /// The equation as it stands, with dropout on the weights.

@@ -1,17 +1,15 @@
 //! libtorch's own kernels for what Burn would make of many operations.
 
+mod adam;
+mod attention;
+
 use burn::tensor::ops::ActivationOps;
 use burn_tch::{LibTorch, TchTensor};
-use hearth_kernels::{AttentionKernel, Kept, Kernels};
-use tch::{Device, Kind, Tensor};
+use hearth_kernels::{AdamKernel, AttentionKernel, Kept, Kernels};
+use tch::{Kind, Tensor};
 
 /// The axis that kernels work along.
 const LAST: i64 = -1;
-
-const NO_DROPOUT: f64 = 0.0;
-const NO_MASK: Option<Tensor> = None;
-/// Queries come scaled.
-const SCALED: f64 = 1.0;
 
 #[derive(Debug)]
 pub(crate) struct Libtorch;
@@ -77,11 +75,11 @@ impl Kernels for Libtorch {
     }
 
     fn attention(query: &TchTensor) -> Option<AttentionKernel<Self>> {
-        // Elsewhere its kernels have other names and other wishes.
-        (query.tensor.device() == Device::Cpu).then_some(AttentionKernel {
-            forward: attention,
-            backward: attention_backward,
-        })
+        attention::kernel(query)
+    }
+
+    fn adam() -> Option<AdamKernel<Self>> {
+        Some(adam::adam)
     }
 
     /// With `n` the rows without their mean and of variance one, and `h = g γ`: `(h - mean(h) - n mean(h n)) · factor`. Its own
@@ -104,51 +102,6 @@ impl Kernels for Libtorch {
         let _ = by_x.g_mul_(&factor);
         [by_x.reshape(shape), by_gamma, by_beta].map(TchTensor::new)
     }
-}
-
-/// - `is_causal`: whether each position sees those up to its own alone
-fn attention(of: [TchTensor; 3], is_causal: bool, keep: bool) -> Kept<Libtorch> {
-    // The kernel takes it for granted that vectors lie in one piece.
-    let [query, key, value] = of.map(|x| match x.tensor.stride().last() {
-        Some(1) => x,
-        _ => TchTensor::new(x.tensor.contiguous()),
-    });
-    let (y, log_sums) = Tensor::internal_scaled_dot_product_flash_attention_for_cpu(
-        &query.tensor,
-        &key.tensor,
-        &value.tensor,
-        NO_DROPOUT,
-        is_causal,
-        NO_MASK,
-        SCALED,
-    );
-    let y = TchTensor::new(y);
-    if !keep {
-        return (y, Vec::new());
-    }
-    let kept = vec![query, key, value, y.clone(), TchTensor::new(log_sums)];
-    (y, kept)
-}
-
-fn attention_backward(
-    kept: Vec<TchTensor>,
-    is_causal: bool,
-    gradient: TchTensor,
-) -> [TchTensor; 3] {
-    let [query, key, value, y, log_sums] = all(kept).map(|kept| kept.tensor);
-    let found = Tensor::internal_scaled_dot_product_flash_attention_for_cpu_backward(
-        &gradient.tensor,
-        &query,
-        &key,
-        &value,
-        &y,
-        &log_sums,
-        NO_DROPOUT,
-        is_causal,
-        NO_MASK,
-        SCALED,
-    );
-    [found.0, found.1, found.2].map(TchTensor::new)
 }
 
 fn sizes<const D: usize>(x: &TchTensor) -> [i64; D] {

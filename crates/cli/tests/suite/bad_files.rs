@@ -13,6 +13,7 @@ pub(crate) fn recipes(workshop: &mut Workshop<'_>) {
     workshop.file("good.toml", recipe(&song));
     workshop.file("cut.toml", "[model]\narchitecture = \"gp");
     workshop.file("nothing.toml", "");
+    workshop.file("alone.toml", "[model]\narchitecture = \"gpt\"");
     workshop.file(
         "missing.toml",
         recipe("[data]\npaths = [\"/nowhere/corpus.txt\"]"),
@@ -39,6 +40,12 @@ pub(crate) fn recipes(workshop: &mut Workshop<'_>) {
             "@nothing.toml",
             2,
             &["nothing.toml", "model"],
+        ),
+        (
+            "a recipe that says nothing of data or training",
+            "@alone.toml",
+            2,
+            &["train.batch_size", "exactly one"],
         ),
         (
             "a missing corpus",

@@ -67,8 +67,22 @@ pub(crate) fn directories(workshop: &mut Workshop<'_>) {
     let bare = workshop.copy(&gpt2, "bare");
     fs::remove_file(bare.join("model.safetensors")).expect("a file less");
 
+    fs::create_dir(workshop.path("run")).expect("a folder");
+    workshop.copy(&gpt2, "run/best");
+
     let cases: &[(&'static str, &str, i32, &[&str])] = &[
-        ("a missing model", "@none", 5, &["none", "No such file"]),
+        (
+            "a missing model",
+            "@none",
+            5,
+            &["none: there is no such folder", "to mend it: give a folder"],
+        ),
+        (
+            "the folder of a run",
+            "@run",
+            5,
+            &["run: it has no config.json", "to mend it: give", "best"],
+        ),
         (
             "a model without weights",
             "@bare",

@@ -19,7 +19,7 @@ use crate::kernels::{
 };
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
-use burn::tensor::{Shape, TensorData, TensorMetadata, read_sync};
+use burn::tensor::{DType, Shape, TensorData, TensorMetadata, read_sync};
 use faer::MatRef;
 use layer_norm::Normal;
 use std::fmt;
@@ -124,8 +124,8 @@ impl<B: Backend, const LINEAR: bool> Kernels for InMemory<B, LINEAR> {
         [gradient.tensor(), by_gamma, by_beta]
     }
 
-    fn attention(_query: &FloatTensor<B>) -> Option<AttentionKernel<Self>> {
-        Some(AttentionKernel {
+    fn attention(query: &FloatTensor<B>) -> Option<AttentionKernel<Self>> {
+        (query.dtype() == DType::F32).then_some(AttentionKernel {
             forward: |of, is_causal, keep| {
                 let of = of.map(Values::<B>::of_shared);
                 let [contexts, weights] = attention::forward(&heads_of(&of), is_causal);

@@ -28,11 +28,13 @@ pub struct Recipe {
     /// What is trained.
     pub model: ModelRecipe,
     /// What it is trained on.
+    #[serde(default)]
     pub data: DataRecipe,
     /// How text becomes tokens.
     #[serde(default)]
     pub tokenizer: TokenizerRecipe,
     /// How it is trained.
+    #[serde(default)]
     pub train: TrainRecipe,
     /// What is changed at random in what it is trained on.
     #[serde(default, skip_serializing_if = "AugmentRecipe::is_none")]
