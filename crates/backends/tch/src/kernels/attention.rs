@@ -32,11 +32,12 @@ pub(super) fn kernel(query: &TchTensor) -> Option<AttentionKernel<Libtorch>> {
 
 /// - `is_causal`: whether each position sees those up to its own alone
 fn on_processor(of: [TchTensor; 3], is_causal: bool, keep: bool) -> Kept<Libtorch> {
-    let [query, key, value] = of.map(|x| in_one_piece(x.tensor));
+    let of = of.map(in_one_piece);
+    let [query, key, value] = of.each_ref().map(|x| &x.tensor);
     let (y, log_sums) = Tensor::internal_scaled_dot_product_flash_attention_for_cpu(
-        &query, &key, &value, NO_DROPOUT, is_causal, NONE, SCALED,
+        query, key, value, NO_DROPOUT, is_causal, NONE, SCALED,
     );
-    kept([query, key, value, y, log_sums], keep)
+    kept(of, y, [log_sums], keep)
 }
 
 fn on_processor_backward(
@@ -61,18 +62,19 @@ fn on_processor_backward(
 }
 
 fn on_cuda(of: [TchTensor; 3], is_causal: bool, keep: bool) -> Kept<Libtorch> {
-    let [query, key, value] = of.map(|x| in_one_piece(x.tensor));
+    let of = of.map(in_one_piece);
+    let [query, key, value] = of.each_ref().map(|x| &x.tensor);
     let (y, log_sums, seed, offset) = Tensor::internal_scaled_dot_product_efficient_attention(
-        &query, &key, &value, NONE, keep, NO_DROPOUT, is_causal, SCALED,
+        query, key, value, NONE, keep, NO_DROPOUT, is_causal, SCALED,
     );
-    kept([query, key, value, y, log_sums, seed, offset], keep)
+    kept(of, y, [log_sums, seed, offset], keep)
 }
 
 /// Its own name takes heads behind positions, and knows what is hidden by number.
 fn on_cuda_backward(kept: Vec<TchTensor>, is_causal: bool, gradient: TchTensor) -> [TchTensor; 3] {
     let [query_seq, key_seq] = [&kept[0], &kept[1]].map(|x| sizes::<4>(x)[2]);
     let [query, key, value, y, log_sums, seed, offset] = all(kept).map(|kept| kept.tensor);
-    let gradient = in_one_piece(gradient.tensor);
+    let gradient = in_one_piece(gradient).tensor;
     let [gradient, query, key, value, y] =
         [gradient, query, key, value, y].map(|x| x.transpose(1, 2));
     let found = Tensor::internal_efficient_attention_backward(
@@ -102,16 +104,27 @@ fn on_cuda_backward(kept: Vec<TchTensor>, is_causal: bool, gradient: TchTensor) 
 }
 
 /// Kernels take it for granted that vectors lie in one piece.
-fn in_one_piece(x: Tensor) -> Tensor {
-    match x.stride().last() {
+fn in_one_piece(x: TchTensor) -> TchTensor {
+    match x.tensor.stride().last() {
         Some(1) => x,
-        _ => x.contiguous(),
+        _ => TchTensor::new(x.tensor.contiguous()),
     }
 }
 
-/// The fourth is what was computed.
-fn kept<const N: usize>(of: [Tensor; N], keep: bool) -> Kept<Libtorch> {
-    let all = of.map(TchTensor::new);
-    let y = all[3].clone();
-    (y, if keep { all.into() } else { Vec::new() })
+/// Of queries, keys and values others may know, which is why they stay what they are.
+fn kept<const N: usize>(
+    of: [TchTensor; 3],
+    y: Tensor,
+    besides: [Tensor; N],
+    keep: bool,
+) -> Kept<Libtorch> {
+    let y = TchTensor::new(y);
+    if !keep {
+        return (y, Vec::new());
+    }
+    let besides = besides.map(TchTensor::new);
+    (
+        y.clone(),
+        of.into_iter().chain([y]).chain(besides).collect(),
+    )
 }
