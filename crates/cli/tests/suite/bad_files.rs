@@ -13,7 +13,8 @@ pub(crate) fn recipes(workshop: &mut Workshop<'_>) {
     workshop.file("good.toml", recipe(&song));
     workshop.file("cut.toml", "[model]\narchitecture = \"gp");
     workshop.file("nothing.toml", "");
-    workshop.file("alone.toml", "[model]\narchitecture = \"gpt\"");
+    let model = "[model]\narchitecture = \"gpt\"\nn_layers = 1\nn_heads = 1\nd_model = 8\nmax_positions = 8";
+    workshop.file("alone.toml", model);
     workshop.file(
         "missing.toml",
         recipe("[data]\npaths = [\"/nowhere/corpus.txt\"]"),
