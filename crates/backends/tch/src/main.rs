@@ -31,7 +31,7 @@ const KEEP_MEMORY: [(&str, &str); 2] = [
 const SLEEP_SOON: [(&str, &str); 1] = [("GOMP_SPINCOUNT", "20000")];
 
 /// Single precision is what it says: cuDNN would round what a convolution multiplies to ten bits, and products come out 3e-4 off.
-const NO_TENSOR_FLOAT: [(&str, &str); 1] = [("NVIDIA_TF32_OVERRIDE", "0")];
+const NO_TF32: [(&str, &str); 1] = [("NVIDIA_TF32_OVERRIDE", "0")];
 
 /// Who says this has chosen.
 const WAIT_POLICY: &str = "OMP_WAIT_POLICY";
@@ -61,7 +61,7 @@ fn engine() -> Result<Command, String> {
         .map_err(|error| format!("{variable}: {error}"))?;
     command.env(variable, searched);
     let unsaid = |(name, _): &(&str, &str)| std::env::var_os(name).is_none();
-    let always = KEEP_MEMORY.into_iter().chain(NO_TENSOR_FLOAT);
+    let always = KEEP_MEMORY.into_iter().chain(NO_TF32);
     command.envs(always.filter(unsaid));
     if std::env::var_os(WAIT_POLICY).is_none() {
         command.envs(SLEEP_SOON.into_iter().filter(unsaid));

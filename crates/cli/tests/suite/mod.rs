@@ -15,6 +15,7 @@ pub(crate) mod generate;
 pub(crate) mod help;
 pub(crate) mod parity;
 pub(crate) mod plot;
+pub(crate) mod precision;
 pub(crate) mod program;
 pub(crate) mod ranks;
 pub(crate) mod reading;
@@ -159,6 +160,9 @@ macro_rules! tests {
                 half_precision_is_timed_or_refused,
                 tokens_are_timed_one_by_one_and_in_beams,
                 a_pass_is_timed_for_every_kind_of_model,
+            }
+            precision {
+                gradients_are_nearly_those_of_single_precision,
             }
             convert {
                 a_model_goes_to_hearth_and_back_bit_by_bit,

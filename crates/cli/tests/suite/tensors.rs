@@ -2,6 +2,7 @@
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -64,6 +65,17 @@ impl Numbers {
             .collect();
         ids.chunks(self.shape[1]).map(<[i64]>::to_vec).collect()
     }
+}
+
+/// All tensors of a file in single precision.
+pub(crate) fn read_all(path: &Path) -> BTreeMap<String, Vec<f32>> {
+    let bytes = fs::read(path).expect("a file");
+    let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let numbers = |name: &str| Numbers::read(path, name).floats();
+    file.names()
+        .into_iter()
+        .map(|name| (name.to_owned(), numbers(name)))
+        .collect()
 }
 
 /// Writes a file of named tensors.

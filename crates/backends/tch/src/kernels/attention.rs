@@ -14,7 +14,7 @@ const SCALED: f64 = 1.0;
 /// How many numbers CUDA's kernel reads at once of the narrowest type.
 const AT_ONCE: i64 = 8;
 
-/// Each device has its own, none that of Metal's a gradient.
+/// The processor and CUDA have each their own.
 pub(super) fn kernel(query: &TchTensor) -> Option<AttentionKernel<Libtorch>> {
     let [_, _, _, d_head] = sizes(query);
     match query.tensor.device() {
