@@ -19,21 +19,10 @@ impl Gradients {
     /// So many times these gradients, shortened to `clip_norm` where they are longer; 0 means no limit.
     ///
     /// Pascanu et al. 2013 <https://arxiv.org/abs/1211.5063>: one factor for all parameters, so that the direction stays.
-    pub(crate) fn new<B: AutodiffBackend, M: AutodiffModule<B>>(
-        mut all: GradientsParams,
-        model: &M,
-        scale: f64,
-        clip_norm: f64,
-    ) -> Self {
-        let mut squares = SumOfSquares::<B> {
-            all: &mut all,
-            sum: None,
-        };
-        model.visit(&mut squares);
-        let norm = squares
-            .sum
-            .map_or(0.0, |sum| sum.into_scalar().elem::<f64>().sqrt());
-        let norm = scale * norm;
+    ///
+    /// - `squares`: the sum of the squares of all of them
+    pub(crate) fn new(all: GradientsParams, squares: f64, scale: f64, clip_norm: f64) -> Self {
+        let norm = scale * squares.sqrt();
         let scale = if clip_norm > 0.0 && norm > clip_norm {
             scale * clip_norm / norm
         } else {
@@ -46,6 +35,18 @@ impl Gradients {
     pub(crate) fn take<B: Backend, const D: usize>(&mut self, id: ParamId) -> Option<Tensor<B, D>> {
         self.all.remove(id)
     }
+}
+
+/// The sum of the squares of a model's gradients.
+pub(crate) fn squares<B: AutodiffBackend, M: AutodiffModule<B>>(
+    all: &mut GradientsParams,
+    model: &M,
+) -> f64 {
+    let mut squares = SumOfSquares::<B> { all, sum: None };
+    model.visit(&mut squares);
+    squares
+        .sum
+        .map_or(0.0, |sum| sum.into_scalar().elem::<f64>())
 }
 
 /// The sums of two gradients of a model.
@@ -115,9 +116,9 @@ mod tests {
         let layer: Linear<TestBackend> = LinearConfig::new(1, 1).init(&Default::default());
         let bias = layer.bias.as_ref().expect("a bias").val();
         let loss = layer.weight.val().sum().mul_scalar(3.0) + bias.sum().mul_scalar(4.0);
-        let gradients = GradientsParams::from_grads(loss.backward(), &layer);
-        let gradients = Gradients::new::<TestBackend, _>(gradients, &layer, 1.0, clip_norm);
-        (layer, gradients)
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &layer);
+        let squares = squares::<TestBackend, _>(&mut gradients, &layer);
+        (layer, Gradients::new(gradients, squares, 1.0, clip_norm))
     }
 
     fn lengths(layer: &Linear<TestBackend>, mut gradients: Gradients) -> (f32, f32) {

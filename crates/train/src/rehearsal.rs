@@ -5,10 +5,11 @@ use crate::error::TrainError;
 use crate::group::Group;
 use crate::objective::Objective;
 use crate::optimizer::ParameterOptimizer;
+use crate::parts::Parts;
 use crate::recipe::Recipe;
 use crate::run::with_data;
 use crate::timing::{Timing, time};
-use crate::trained::{Trained, n_trained};
+use crate::trained::Trained;
 use crate::work::{Ready, Work};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::TensorData;
@@ -62,7 +63,8 @@ pub struct Memory {
     pub weights: u64,
     /// As many as the weights that are trained; twice as many where they are added up, over several batches or over several processes.
     pub gradients: u64,
-    /// As many as the weights that are trained for each slot of the optimiser.
+    /// As many as the weights that are trained for each slot of the optimiser; of several processes each has the slots of its part of
+    /// them.
     pub optimizer: u64,
     /// What a forward pass keeps for the backward one, if it keeps all of it, for the largest of the first batches ([`hearth_hub::StepCost`]).
     pub activations: u64,
@@ -139,13 +141,15 @@ impl<B: AutodiffBackend> Work<B> for Rehearsing<'_> {
         let flops: u64 = whole.iter().map(|cost| cost.flops).sum();
         let flops_per_step = train.accumulate * flops / whole.len().max(1) as u64;
         let weights = 4 * n_parameters as u64;
-        let changed = 4 * n_trained::<B, _>(&Trained::new(model.clone(), recipe, device)?) as u64;
+        let trained = Trained::<B, _>::new(model.clone(), recipe, device)?;
+        let parts = Parts::of::<B, _>(&trained, group.share());
+        let [changed, updated] = [parts.n_trained(), parts.n_own()].map(|n| 4 * n as u64);
         let is_added_up = train.accumulate > 1 || group.share() != Share::WHOLE;
         let n_slots = ParameterOptimizer::<O::Model, B>::new(train).n_slots() as u64;
         let memory = Memory {
             weights,
             gradients: changed * (1 + u64::from(is_added_up)),
-            optimizer: changed * n_slots,
+            optimizer: updated * n_slots,
             activations: own
                 .iter()
                 .map(|cost| cost.activation_bytes)

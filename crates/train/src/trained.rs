@@ -4,7 +4,7 @@ use crate::error::TrainError;
 use crate::names::{any_matches, unknown};
 use crate::objective::Trainable;
 use crate::recipe::{LoraRecipe, Recipe, RecipeError};
-use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Distribution, Tensor};
 use hearth_batch::{Stream, derive_seed};
@@ -147,19 +147,4 @@ impl<B: Backend> ModuleMapper<B> for Adding<B> {
         let shape = weight.shape();
         Param::from_mapped_value(id, weight + product.reshape(shape), mapper)
     }
-}
-
-/// How many numbers of a module change in training.
-pub(crate) fn n_trained<B: AutodiffBackend, M: AutodiffModule<B>>(module: &M) -> usize {
-    struct Counting(usize);
-    impl<B: AutodiffBackend> ModuleVisitor<B> for Counting {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            if param.val().is_require_grad() {
-                self.0 += param.lazy_shape().num_elements();
-            }
-        }
-    }
-    let mut counting = Counting(0);
-    module.visit(&mut counting);
-    counting.0
 }

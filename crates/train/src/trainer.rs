@@ -13,12 +13,14 @@ use crate::checkpoint::{
 };
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
-use crate::group::{Group, GroupError, Numbers, agree};
+use crate::group::{Group, GroupError, agree};
 use crate::metrics::MetricsWriter;
 use crate::objective::{Evaluation, Inner, Objective};
+use crate::optimizer::ParameterOptimizer;
+use crate::parts::Parts;
 use crate::plot::plot_losses;
 use crate::recipe::{Recipe, RecipeError};
-use crate::trained::{Trained, n_trained};
+use crate::trained::Trained;
 use crate::update::{Update, Updater};
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::TensorData;
@@ -49,7 +51,7 @@ impl Place<'_> {
     fn request(&self, step: u64) -> Result<Request, GroupError> {
         let own = (self.request)(step);
         let mut asked = [Request::Save, Request::Stop].map(|what| f64::from(own == what));
-        self.group.sum(&mut Numbers::default(), &mut asked)?;
+        self.group.sum(&mut asked)?;
         Ok(match asked.map(|n_processes| n_processes > 0.0) {
             [_, true] => Request::Stop,
             [true, false] => Request::Save,
@@ -84,7 +86,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         let trained = Trained::<B, _>::new(model, self.recipe, self.device)?;
         observer(&Event::Started {
             n_parameters: trained.model.num_params(),
-            n_trained: n_trained::<B, _>(&trained),
+            n_trained: Parts::of::<B, _>(&trained, self.place.group.share()).n_trained(),
             data,
             folder: self.place.folder.to_owned(),
         });
@@ -123,7 +125,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             }
             now.clock.pause();
             if validate {
-                let model = updater.model(&trained);
+                let model = updater.model(&trained, group)?;
                 self.validate(model, &mut now, &update, &mut metrics, observer)?;
             }
             let is_over = now.is_over(recipe);
@@ -133,18 +135,19 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
                 if weights.is_nan() {
                     return Err(self.not_finite(now.step, &update));
                 }
-                agree(self.place.group, &[("model", low_bits(weights))])?;
+                agree(group, &[("model", low_bits(weights))])?;
+                let optimizer = updater.optimizer.gathered(&trained, group)?;
                 let state = TrainerState {
                     loss_scale: updater.loss_scale,
                     ..now.state(
                         recipe.seed,
                         &fingerprint,
-                        updater.optimizer.n_updates(),
+                        optimizer.n_updates(),
                         metrics.sync()?,
                     )
                 };
                 if self.place.writes() {
-                    let checkpoint = self.save_checkpoint(&state, &trained, &updater)?;
+                    let checkpoint = self.save_checkpoint(&state, &trained, &optimizer)?;
                     let step = now.step;
                     observer(&Event::Saved { step, checkpoint });
                 }
@@ -154,8 +157,9 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
             }
             now.clock.resume();
         }
+        let model = updater.model(&trained, self.place.group)?;
         if self.place.writes() {
-            let model = self.objective.package(updater.model(&trained));
+            let model = self.objective.package(model);
             let directory = self.card.directory(model);
             directory.save(&self.place.folder.join("last"))?;
         }
@@ -209,7 +213,12 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         };
         updater
             .optimizer
-            .read(&trained, state.n_updates, &path.join(OPTIMIZER))
+            .read(
+                &trained,
+                self.place.group.share(),
+                state.n_updates,
+                &path.join(OPTIMIZER),
+            )
             .map_err(foreign)?;
         updater.loss_scale = state.loss_scale.or(updater.loss_scale);
         let metrics = match self.place.writes() {
@@ -267,7 +276,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         let own = self.objective.validate(&model, group.share());
         let n_right = own.n_right.unwrap_or(0);
         let mut sums = [own.nll, own.n_tokens as f64, n_right as f64];
-        group.sum(&mut Numbers::default(), &mut sums)?;
+        group.sum(&mut sums)?;
         let evaluation = Evaluation {
             nll: sums[0],
             n_tokens: sums[1] as usize,
@@ -299,9 +308,8 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         &self,
         state: &TrainerState,
         trained: &Trained<B, O::Model>,
-        updater: &Updater<O::Model, B>,
+        optimizer: &ParameterOptimizer<Trained<B, O::Model>, B>,
     ) -> Result<PathBuf, TrainError> {
-        let optimizer = &updater.optimizer;
         let n_numbers = trained.num_params() * (1 + optimizer.n_slots());
         let model = self.objective.package(trained.adapted().valid());
         let directory = self.card.directory(model);

@@ -1,11 +1,11 @@
 //! One update of a model: batch, loss, gradients, optimiser.
 
-use crate::flat::Flat;
-use crate::gradients::added;
+use crate::gradients::{added, squares};
 use crate::group::{Group, GroupError};
 use crate::loss_scale::LossScale;
 use crate::objective::{Objective, Trainable};
 use crate::optimizer::ParameterOptimizer;
+use crate::parts::Parts;
 use crate::recipe::TrainRecipe;
 use crate::schedule::Schedule;
 use crate::trained::Trained;
@@ -61,7 +61,7 @@ impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
     /// The update of a step, counted from 0. One that would not be finite is skipped.
     ///
     /// Several batches make one gradient, and so do the shares of several processes: that of the sum of their losses over the
-    /// number of all their tokens, as if they were one batch. Batch `i` of a step has the data and the dropout of number
+    /// number of all their tokens, as if they were one batch. Each of them updates its own parameters. Batch `i` of a step has the data and the dropout of number
     /// `step · n + i`.
     ///
     /// # Errors
@@ -75,13 +75,16 @@ impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
         device: &B::Device,
     ) -> Result<(Trained<B, M>, Update), GroupError> {
         let lr = self.schedule.lr(step);
+        let parts = Parts::of::<B, _>(&trained, group.share());
         let own = self.gradients(objective, &trained, step, group.share(), device);
-        let all = own.over_all(&trained, group)?;
+        let mut all = own.over_all(&trained, &parts, group)?;
         let scale = 1.0 / all.n_units.max(1.0);
         let loss_scale = self.loss_scale.map_or(1.0, LossScale::factor);
+        let mut squares = [squares::<B, _>(&mut all.gradients, &trained)];
+        group.sum(&mut squares)?;
         let gradients = self
             .optimizer
-            .clip(&trained, all.gradients, scale / loss_scale);
+            .clip(all.gradients, squares[0], scale / loss_scale);
         let update = Update {
             loss: scale * all.loss,
             n_tokens: all.n_tokens,
@@ -93,12 +96,21 @@ impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
         if !is_finite {
             return Ok((trained, update));
         }
-        Ok((self.optimizer.update(lr, trained, gradients), update))
+        let trained = self.optimizer.update(lr, trained, gradients, &parts);
+        Ok((parts.gather::<B, _>(trained, group)?, update))
     }
 
     /// What is validated and saved of what is trained.
-    pub(crate) fn model(&self, trained: &Trained<B, M>) -> M::InnerModule {
-        self.optimizer.averaged(trained.clone()).adapted().valid()
+    ///
+    /// # Errors
+    /// If another process is gone.
+    pub(crate) fn model(
+        &self,
+        trained: &Trained<B, M>,
+        group: &dyn Group,
+    ) -> Result<M::InnerModule, GroupError> {
+        let averaged = self.optimizer.averaged(trained.clone(), group)?;
+        Ok(averaged.adapted().valid())
     }
 
     /// The gradients of a share of a step.
@@ -161,25 +173,22 @@ struct Sums {
 }
 
 impl Sums {
-    /// With those of all other processes; a unit is a token then.
+    /// With those of all other processes, of the gradients those of one's own parameters; a unit is a token then.
     fn over_all<B: AutodiffBackend, M: AutodiffModule<B>>(
         self,
         model: &M,
+        parts: &Parts,
         group: &dyn Group,
     ) -> Result<Self, GroupError> {
-        if group.share() == Share::WHOLE {
+        if !parts.are_several() {
             return Ok(self);
         }
         let n_tokens = self.n_tokens as f64;
         let unit = n_tokens / self.n_units.max(f64::MIN_POSITIVE);
-        let mut flat = Flat::of::<B, M>(self.gradients, model);
         let mut counts = vec![n_tokens, unit * self.loss];
-        counts.append(&mut flat.present);
-        let mut numbers = flat.numbers().times(unit as f32);
-        group.sum(&mut numbers, &mut counts)?;
-        flat.present = counts.split_off(2);
+        let gradients = parts.scatter::<B, M>(self.gradients, model, unit, &mut counts, group)?;
         Ok(Self {
-            gradients: flat.gradients::<B, M>(model),
+            gradients,
             loss: counts[1],
             n_tokens: counts[0] as usize,
             n_units: counts[0],

@@ -1,7 +1,7 @@
-//! Processes that train one model together: each has a share of every batch, and all make the same update.
+//! Processes that train one model together: each has a share of every batch, and updates a part of the parameters.
 //!
-//! What they have to tell each other is one sum a step: of gradients, losses and numbers of tokens. Everything else follows,
-//! because data, first weights and dropout are functions of the seed. The first process alone writes files.
+//! What they have to tell each other in a step is sums, of gradients, losses and numbers of tokens, and the new weights. Everything
+//! else follows, because data, first weights and dropout are functions of the seed. The first process alone writes files.
 
 mod board;
 #[cfg_attr(not(feature = "mpi"), path = "without_mpi.rs")]
@@ -30,7 +30,19 @@ pub trait Group {
     ///
     /// # Errors
     /// If one of them is gone, or adds up something else.
-    fn sum(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError>;
+    fn sum(&self, counts: &mut [f64]) -> Result<(), GroupError>;
+
+    /// The same, and each process gets the sums of those lists that are its own. What other lists hold then means nothing.
+    ///
+    /// # Errors
+    /// As [`sum`](Self::sum).
+    fn scatter(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError>;
+
+    /// All processes get each list as its owner has it.
+    ///
+    /// # Errors
+    /// As [`sum`](Self::sum).
+    fn gather(&self, numbers: &mut Numbers<'_>) -> Result<(), GroupError>;
 }
 
 /// Why processes cannot go on together.
@@ -70,8 +82,16 @@ impl<G: Group + ?Sized> Group for &G {
         (**self).share()
     }
 
-    fn sum(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
-        (**self).sum(numbers, counts)
+    fn sum(&self, counts: &mut [f64]) -> Result<(), GroupError> {
+        (**self).sum(counts)
+    }
+
+    fn scatter(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
+        (**self).scatter(numbers, counts)
+    }
+
+    fn gather(&self, numbers: &mut Numbers<'_>) -> Result<(), GroupError> {
+        (**self).gather(numbers)
     }
 }
 
@@ -84,7 +104,15 @@ impl Group for Alone {
         Share::WHOLE
     }
 
-    fn sum(&self, _numbers: &mut Numbers<'_>, _counts: &mut [f64]) -> Result<(), GroupError> {
+    fn sum(&self, _counts: &mut [f64]) -> Result<(), GroupError> {
+        Ok(())
+    }
+
+    fn scatter(&self, _numbers: &mut Numbers<'_>, _counts: &mut [f64]) -> Result<(), GroupError> {
+        Ok(())
+    }
+
+    fn gather(&self, _numbers: &mut Numbers<'_>) -> Result<(), GroupError> {
         Ok(())
     }
 }
@@ -96,7 +124,7 @@ pub(crate) fn agree(group: &dyn Group, numbers: &[(&'static str, u64)]) -> Resul
     let n = group.share().count() as f64;
     let own: Vec<f64> = numbers.iter().map(|&(_, number)| number as f64).collect();
     let mut sums = own.clone();
-    group.sum(&mut Numbers::default(), &mut sums)?;
+    group.sum(&mut sums)?;
     let differs = |((_, own), sum): &((&(&'static str, u64), &f64), f64)| **own * n != *sum;
     match numbers.iter().zip(&own).zip(sums).find(differs) {
         None => Ok(()),
@@ -162,44 +190,81 @@ pub(crate) mod tests {
         })
     }
 
+    /// What each of three processes holds at first and owns: the first a part of one list, the second two lists, the third none.
+    fn lists(index: usize) -> [Vec<f32>; 3] {
+        [(0, 70_000), (0, 301), (100_000, 40_000)].map(|(begin, length)| {
+            (begin..begin + length)
+                .map(|i| (i + index) as f32 / 7.0)
+                .collect()
+        })
+    }
+
     #[test]
-    fn all_get_the_same_sums() {
-        /// A short list and one of two parts right behind it, often; then nothing but counts.
-        fn sums(group: &dyn Group) -> (Vec<f32>, [f64; 2], [f32; 2]) {
+    fn each_gets_the_sums_that_are_its_own_and_all_get_the_same_counts() {
+        fn sums(group: &dyn Group) -> ([Vec<f32>; 3], [f64; 2], [f32; 2]) {
+            // What is written must not be what another still reads.
             (0..20).for_each(|_| drop(once(group)));
             once(group)
         }
-        fn once(group: &dyn Group) -> (Vec<f32>, [f64; 2], [f32; 2]) {
+        fn once(group: &dyn Group) -> ([Vec<f32>; 3], [f64; 2], [f32; 2]) {
             let index = group.share().index();
-            let mut numbers: Vec<f32> = (0..100_000).map(|i| (i + index) as f32 / 7.0).collect();
-            let (mut counts, mut few) = ([index as f64, 0.1], [0.5, index as f32]);
-            let mut list = Numbers::of([few.as_mut_slice()]).times(3.0);
-            group.sum(&mut list, &mut []).expect("all are there");
-            let lists = numbers.split_at_mut(301);
-            let mut lists = Numbers::of([lists.0, lists.1]);
-            group.sum(&mut lists, &mut counts).expect("all are there");
-            let none = &mut Numbers::default();
-            group.sum(none, &mut counts).expect("all are there");
-            (numbers, counts, few)
+            let (mut lists, mut few) = (lists(index), [0.5, index as f32]);
+            let mut counts = [index as f64, 0.1];
+            let mut list = Numbers::of([(1, few.as_mut_slice())]).times(3.0);
+            group.scatter(&mut list, &mut []).expect("all are there");
+            for _ in 0..2 {
+                lists = self::lists(index);
+                let owned = [0, 1, 1].into_iter();
+                let mut numbers = Numbers::of(owned.zip(lists.iter_mut().map(Vec::as_mut_slice)));
+                let summed = group.scatter(&mut numbers, &mut counts);
+                summed.expect("all are there");
+            }
+            group.sum(&mut counts).expect("all are there");
+            (lists, counts, few)
         }
+        let close = |sum: f32, i: usize| (sum * 7.0 / (3 * i + 3) as f32 - 1.0).abs() < 1e-6;
         for found in [together(3, sums), through_memory(3, sums)] {
-            assert!(found.iter().all(|other| other == &found[0]));
-            let (numbers, counts, few) = &found[0];
-            assert_eq!(few, &[4.5, 9.0]);
-            assert!(
-                (0..100_000).all(|i| (numbers[i] * 7.0 / (3 * i + 3) as f32 - 1.0).abs() < 1e-6)
-            );
-            assert_eq!(counts[0], 9.0);
-            assert!((counts[1] - 0.9).abs() < 1e-12);
+            let of = |owner: usize, list: usize, begin: usize| {
+                let list = &found[owner].0[list];
+                assert!((begin..).zip(list).all(|(i, &sum)| close(sum, i)));
+            };
+            of(0, 0, 0);
+            of(1, 1, 0);
+            of(1, 2, 100_000);
+            assert_eq!(found[1].2, [4.5, 9.0]);
+            assert!(found.iter().all(|other| other.1 == found[0].1));
+            assert_eq!(found[0].1[0], 27.0);
+            assert!((found[0].1[1] - 2.7).abs() < 1e-12);
         }
-        // A sum of two is the same in either order.
-        assert_eq!(together(2, sums), through_memory(2, sums));
+    }
+
+    #[test]
+    fn all_get_each_list_as_its_owner_has_it() {
+        fn gathered(group: &dyn Group) -> [Vec<f32>; 3] {
+            (0..20).for_each(|_| drop(once(group, 1)));
+            once(group, 0)
+        }
+        fn once(group: &dyn Group, more: usize) -> [Vec<f32>; 3] {
+            let mut lists = lists(group.share().index() + more);
+            let owned = [0, 1, 1].into_iter();
+            let mut numbers = Numbers::of(owned.zip(lists.iter_mut().map(Vec::as_mut_slice)));
+            group.gather(&mut numbers).expect("all are there");
+            lists
+        }
+        let expected = || {
+            let [zero, _, _] = lists(0);
+            let [_, one, two] = lists(1);
+            [zero, one, two]
+        };
+        for found in [together(3, gathered), through_memory(3, gathered)] {
+            assert!(found.iter().all(|lists| lists == &expected()));
+        }
     }
 
     #[test]
     fn one_that_is_gone_or_does_something_else_is_told() {
         let deserted = |group: &dyn Group| match group.share().index() {
-            0 => group.sum(&mut Numbers::of([[1.0].as_mut_slice()]), &mut []),
+            0 => group.scatter(&mut Numbers::of([(0, [1.0].as_mut_slice())]), &mut []),
             _ => Ok(()),
         };
         for found in [together(2, deserted), through_memory(2, deserted)] {
@@ -207,7 +272,7 @@ pub(crate) mod tests {
         }
         let unlike = |group: &dyn Group| {
             let n = 1 + group.share().index();
-            group.sum(&mut Numbers::of([vec![0.0; n].as_mut_slice()]), &mut [])
+            group.gather(&mut Numbers::of([(0, vec![0.0; n].as_mut_slice())]))
         };
         for found in [together(2, unlike), through_memory(2, unlike)] {
             assert!(matches!(found[0], Err(GroupError::Apart { index: 1, .. })));

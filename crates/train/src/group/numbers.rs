@@ -6,24 +6,35 @@ use std::ops::Range;
 /// Numbers are read so many at a time.
 const PART: usize = 1 << 11;
 
-/// Lists of numbers that lie apart, such as the gradients of parameters, as one list.
+/// Lists of numbers that lie apart, such as the gradients of parameters, as one list. Each is the business of one process, its owner.
 #[derive(Debug, Default)]
 pub struct Numbers<'a> {
-    lists: Vec<&'a mut [f32]>,
+    /// With their owners, in the order of these.
+    lists: Vec<(usize, &'a mut [f32])>,
     /// What they are yet to be multiplied by.
     factor: Option<f32>,
 }
 
 impl<'a> Numbers<'a> {
     /// The numbers of the first list, then those of the second, and so on.
-    pub fn of(lists: impl IntoIterator<Item = &'a mut [f32]>) -> Self {
+    ///
+    /// - `lists`: each behind the index of its owner
+    ///
+    /// # Panics
+    /// If they are not in the order of their owners.
+    pub fn of(lists: impl IntoIterator<Item = (usize, &'a mut [f32])>) -> Self {
+        let lists: Vec<_> = lists.into_iter().collect();
+        assert!(
+            lists.is_sorted_by_key(|(owner, _)| *owner),
+            "lists in the order of their owners"
+        );
         Self {
-            lists: lists.into_iter().collect(),
+            lists,
             factor: None,
         }
     }
 
-    /// So many times these numbers: they are multiplied on their way into a sum of several processes.
+    /// So many times these numbers: they are multiplied on their way into a sum of several processes, and what is not summed here is left as it is.
     #[must_use]
     pub fn times(self, factor: f32) -> Self {
         Self {
@@ -34,7 +45,7 @@ impl<'a> Numbers<'a> {
 
     /// How many there are in all.
     pub fn len(&self) -> usize {
-        self.lists.iter().map(|list| list.len()).sum()
+        self.before(usize::MAX)
     }
 
     /// Whether there are none.
@@ -44,7 +55,18 @@ impl<'a> Numbers<'a> {
 
     /// The lists, in their order.
     pub fn lists(&mut self) -> impl Iterator<Item = &mut [f32]> {
-        self.lists.iter_mut().map(|list| &mut **list)
+        self.lists.iter_mut().map(|(_, list)| &mut **list)
+    }
+
+    /// Where an owner's numbers are.
+    pub fn part(&self, owner: usize) -> Range<usize> {
+        self.before(owner)..self.before(owner + 1)
+    }
+
+    /// How many numbers owners of lower indices have.
+    fn before(&self, owner: usize) -> usize {
+        let lists = self.lists.iter().take_while(|(of, _)| *of < owner);
+        lists.map(|(_, list)| list.len()).sum()
     }
 
     /// Writes a part, each number as the bytes that it is here.
@@ -65,9 +87,9 @@ impl<'a> Numbers<'a> {
         })
     }
 
-    /// Adds as many others to a part, which are read as they were written.
+    /// Adds as many others to a part, which are read as they were written. Behind this nothing is multiplied any more.
     pub(super) fn add(&mut self, part: Range<usize>, from: &mut impl Read) -> io::Result<()> {
-        match self.factor {
+        match self.factor.take() {
             Some(factor) => self.read(part, from, |own, other| *own = *own * factor + other),
             None => self.read(part, from, |own, other| *own += other),
         }
@@ -76,11 +98,6 @@ impl<'a> Numbers<'a> {
     /// Puts as many others in place of a part.
     pub(super) fn replace(&mut self, part: Range<usize>, from: &mut impl Read) -> io::Result<()> {
         self.read(part, from, |own, other| *own = other)
-    }
-
-    /// What was to be multiplied is: others were added to all that is not going to be replaced.
-    pub(super) fn settle(&mut self) {
-        self.factor = None;
     }
 
     fn read(
@@ -121,8 +138,11 @@ mod tests {
     #[test]
     fn a_part_goes_across_lists() {
         let mut lists = [vec![1.0, 2.0], vec![], vec![3.0], vec![4.0, 5.0]];
-        let mut numbers = Numbers::of(lists.iter_mut().map(Vec::as_mut_slice));
+        let owned = [0, 1, 1, 3].into_iter();
+        let mut numbers = Numbers::of(owned.zip(lists.iter_mut().map(Vec::as_mut_slice)));
         assert_eq!(numbers.len(), 5);
+        let parts = [0, 1, 2, 3, 4].map(|owner| numbers.part(owner));
+        assert_eq!(parts, [0..2, 2..3, 3..3, 3..5, 5..5]);
         let mut part = [0f32; 3];
         let mut bytes = bytemuck::cast_slice_mut(&mut part);
         numbers.write(1..4, &mut bytes).expect("room for three");
@@ -136,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         let mut lists = [vec![0.5; PART], vec![0.25; 7]];
-        let mut numbers = Numbers::of(lists.iter_mut().map(Vec::as_mut_slice));
+        let mut numbers = Numbers::of(lists.iter_mut().map(|list| (0, list.as_mut_slice())));
         let (part, mut bytes) = (PART - 3..PART + 5, Vec::new());
         numbers.write(part.clone(), &mut bytes).expect("memory");
         assert_eq!(bytes.len(), 32);
@@ -150,12 +170,11 @@ mod tests {
     #[test]
     fn what_is_to_be_multiplied_is_once() {
         let mut list = [1.0, 2.0, 3.0];
-        let mut numbers = Numbers::of([list.as_mut_slice()]).times(2.0);
+        let mut numbers = Numbers::of([(0, list.as_mut_slice())]).times(2.0);
         let mut bytes = Vec::new();
         numbers.write(1..3, &mut bytes).expect("memory");
         assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes), [4.0, 6.0]);
         numbers.add(0..2, &mut bytes.as_slice()).expect("two");
-        numbers.settle();
         numbers.add(0..2, &mut bytes.as_slice()).expect("two");
         numbers.replace(2..3, &mut bytes.as_slice()).expect("one");
         assert_eq!(list, [10.0, 16.0, 4.0]);

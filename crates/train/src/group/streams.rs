@@ -1,6 +1,6 @@
 //! A group whose processes talk through streams, as the pipes of a parent and its children are.
 
-use super::board::Board;
+use super::board::{Board, Exchange};
 use super::{Group, GroupError, Numbers, SharedMemory};
 use hearth_batch::Share;
 use std::cell::RefCell;
@@ -60,24 +60,45 @@ impl Streams {
         Self { board, ..self }
     }
 
-    /// Waits for all others, and adds up what they tell.
+    /// Waits for all others, and adds up what they count.
     ///
-    /// - `length`: of the list that is added up
-    /// - `numbers`: that list, or none where it goes another way
-    fn meet(
+    /// - `length`: of the list that is to be
+    fn meet(&self, length: usize, counts: &mut [f64]) -> Result<(), GroupError> {
+        if self.is_first() {
+            self.each(|peer| peer.hear(length, counts, true))?;
+            return self.each(|peer| peer.tell(length, counts));
+        }
+        self.each(|peer| peer.tell(length, counts))?;
+        self.each(|peer| peer.hear(length, counts, false))
+    }
+
+    fn is_first(&self) -> bool {
+        self.share.index() == 0
+    }
+
+    fn each(
         &self,
-        length: usize,
+        mut what: impl FnMut(&mut Peer) -> Result<(), GroupError>,
+    ) -> Result<(), GroupError> {
+        let mut peers = self.peers.iter().map(RefCell::borrow_mut);
+        peers.try_for_each(|mut peer| what(&mut peer))
+    }
+
+    /// Both steps of an exchange through a board.
+    fn exchange(
+        &self,
+        board: &mut Board,
+        exchange: Exchange,
         numbers: &mut Numbers<'_>,
         counts: &mut [f64],
     ) -> Result<(), GroupError> {
-        let is_first = self.share.index() == 0;
-        let peers = || self.peers.iter().map(RefCell::borrow_mut);
-        if !is_first {
-            peers().try_for_each(|mut peer| peer.tell(length, numbers, counts))?;
-            return peers().try_for_each(|mut peer| peer.hear(length, numbers, counts, false));
+        let length = numbers.len();
+        if board.begin(exchange, length).map_err(GroupError::Board)? {
+            self.meet(length, &mut [])?;
         }
-        peers().try_for_each(|mut peer| peer.hear(length, numbers, counts, true))?;
-        peers().try_for_each(|mut peer| peer.tell(length, numbers, counts))
+        board.write(exchange, numbers).map_err(GroupError::Board)?;
+        self.meet(length, counts)?;
+        board.read(exchange, numbers).map_err(GroupError::Board)
     }
 }
 
@@ -86,22 +107,48 @@ impl Group for Streams {
         self.share
     }
 
-    fn sum(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
-        let length = numbers.len();
-        let board = self.board.as_ref().filter(|_| length > 0);
-        let Some(mut board) = board.map(RefCell::borrow_mut) else {
-            return self.meet(length, numbers, counts);
-        };
-        let none = &mut Numbers::default();
-        if board.lays_out_anew(length).map_err(GroupError::Board)? {
-            self.meet(length, none, &mut [])?;
+    fn sum(&self, counts: &mut [f64]) -> Result<(), GroupError> {
+        self.meet(0, counts)?;
+        if let Some(board) = &self.board {
+            board.borrow_mut().met();
         }
-        board.put(numbers).map_err(GroupError::Board)?;
-        self.meet(length, none, counts)?;
-        board.add(numbers).map_err(GroupError::Board)?;
-        self.meet(length, none, &mut [])?;
-        // Behind this nobody has to wait: the next list of this length is put where nobody reads any more.
-        board.get(numbers).map_err(GroupError::Board)
+        Ok(())
+    }
+
+    fn scatter(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
+        if let Some(board) = &self.board {
+            return self.exchange(&mut board.borrow_mut(), Exchange::Scatter, numbers, counts);
+        }
+        let all = 0..numbers.len();
+        self.meet(all.end, counts)?;
+        if self.is_first() {
+            self.each(|peer| peer.read(|from| numbers.add(all.clone(), from)))?;
+            return self.each(|peer| {
+                let part = numbers.part(peer.index);
+                peer.write(|to| numbers.write(part, to))
+            });
+        }
+        let own = numbers.part(self.share.index());
+        self.each(|first| first.write(|to| numbers.write(all.clone(), to)))?;
+        self.each(|first| first.read(|from| numbers.replace(own.clone(), from)))
+    }
+
+    fn gather(&self, numbers: &mut Numbers<'_>) -> Result<(), GroupError> {
+        if let Some(board) = &self.board {
+            return self.exchange(&mut board.borrow_mut(), Exchange::Gather, numbers, &mut []);
+        }
+        let all = 0..numbers.len();
+        self.meet(all.end, &mut [])?;
+        if self.is_first() {
+            self.each(|peer| {
+                let part = numbers.part(peer.index);
+                peer.read(|from| numbers.replace(part, from))
+            })?;
+            return self.each(|peer| peer.write(|to| numbers.write(all.clone(), to)));
+        }
+        let own = numbers.part(self.share.index());
+        self.each(|first| first.write(|to| numbers.write(own.clone(), to)))?;
+        self.each(|first| first.read(|from| numbers.replace(all.clone(), from)))
     }
 }
 
@@ -110,53 +157,43 @@ impl Peer {
         move |source| GroupError::Gone { index, source }
     }
 
-    fn tell(
+    fn write(
         &mut self,
-        length: usize,
-        numbers: &mut Numbers<'_>,
-        counts: &[f64],
+        what: impl FnOnce(&mut Writing) -> io::Result<()>,
     ) -> Result<(), GroupError> {
-        let head = [length, counts.len()].map(|n| n as u64);
-        let to = &mut self.to;
-        let mut write = || {
-            to.write_all(bytemuck::cast_slice(&head))?;
-            to.write_all(bytemuck::cast_slice(counts))?;
-            numbers.write(0..numbers.len(), to)?;
-            to.flush()
-        };
-        write().map_err(Self::gone(self.index))
+        what(&mut self.to)
+            .and_then(|()| self.to.flush())
+            .map_err(Self::gone(self.index))
     }
 
-    /// - `adding`: to the numbers that are there, instead of in their place
-    fn hear(
+    fn read(
         &mut self,
-        length: usize,
-        numbers: &mut Numbers<'_>,
-        counts: &mut [f64],
-        adding: bool,
+        what: impl FnOnce(&mut Reading) -> io::Result<()>,
     ) -> Result<(), GroupError> {
-        let index = self.index;
-        let gone = Self::gone(index);
+        what(&mut self.from).map_err(Self::gone(self.index))
+    }
+
+    fn tell(&mut self, length: usize, counts: &[f64]) -> Result<(), GroupError> {
+        let head = [length, counts.len()].map(|n| n as u64);
+        self.write(|to| {
+            to.write_all(bytemuck::cast_slice(&head))?;
+            to.write_all(bytemuck::cast_slice(counts))
+        })
+    }
+
+    /// - `adding`: to the counts that are there, instead of in their place
+    fn hear(&mut self, length: usize, counts: &mut [f64], adding: bool) -> Result<(), GroupError> {
         let mut head = [0u64; 2];
-        let from = &mut self.from;
-        from.read_exact(bytemuck::cast_slice_mut(&mut head))
-            .map_err(&gone)?;
+        self.read(|from| from.read_exact(bytemuck::cast_slice_mut(&mut head)))?;
         if head != [length, counts.len()].map(|n| n as u64) {
-            let what = "number of weights";
+            let (index, what) = (self.index, "number of weights");
             return Err(GroupError::Apart { index, what });
         }
         let mut heard = vec![0.0; counts.len()];
-        from.read_exact(bytemuck::cast_slice_mut(&mut heard))
-            .map_err(&gone)?;
+        self.read(|from| from.read_exact(bytemuck::cast_slice_mut(&mut heard)))?;
         for (count, heard) in counts.iter_mut().zip(heard) {
             *count = if adding { *count + heard } else { heard };
         }
-        let all = 0..numbers.len();
-        if !adding {
-            return numbers.replace(all, from).map_err(&gone);
-        }
-        numbers.add(all, from).map_err(&gone)?;
-        numbers.settle();
         Ok(())
     }
 }

@@ -29,7 +29,15 @@ impl Group for Mpi {
         match *self {}
     }
 
-    fn sum(&self, _numbers: &mut Numbers<'_>, _counts: &mut [f64]) -> Result<(), GroupError> {
+    fn sum(&self, _counts: &mut [f64]) -> Result<(), GroupError> {
+        match *self {}
+    }
+
+    fn scatter(&self, _numbers: &mut Numbers<'_>, _counts: &mut [f64]) -> Result<(), GroupError> {
+        match *self {}
+    }
+
+    fn gather(&self, _numbers: &mut Numbers<'_>) -> Result<(), GroupError> {
         match *self {}
     }
 }

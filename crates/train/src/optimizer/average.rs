@@ -1,6 +1,7 @@
 //! The running mean of the weights.
 
 use super::{ParameterOptimizer, Slots};
+use crate::group::{Group, GroupError};
 use burn::module::{AutodiffModule, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
@@ -13,14 +14,18 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
     /// A model with the running mean of its weights in their place; the model itself where no mean is kept. What is not trained
     /// stays as it is; of an adapter both halves are averaged. Polyak and Juditsky 1992; as an exponential mean in Tarvainen and Valpola 2017
     /// <https://arxiv.org/abs/1703.01780>.
-    pub(crate) fn averaged(&self, model: M) -> M {
+    ///
+    /// # Errors
+    /// If another process that remembers a part of it is gone.
+    pub(crate) fn averaged(&self, model: M, group: &dyn Group) -> Result<M, GroupError> {
         if self.ema == 0.0 || self.n_updates == 0 {
-            return model;
+            return Ok(model);
         }
-        model.map(&mut Averaged::<B> {
-            slots: &self.slots,
+        let all = self.gathered(&model, group)?;
+        Ok(model.map(&mut Averaged::<B> {
+            slots: &all.slots,
             correction: 1.0 - self.ema.powf(self.n_updates as f64),
-        })
+        }))
     }
 }
 

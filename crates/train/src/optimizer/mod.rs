@@ -6,18 +6,21 @@
 mod ada_grad;
 mod adam;
 mod average;
+mod gathered;
 mod layers;
 mod rms_prop;
 mod rule;
 mod saved;
 mod sgd;
 
-use crate::gradients::Gradients;
+use crate::gradients::{Gradients, squares};
+use crate::parts::Parts;
 use crate::recipe::TrainRecipe;
 use burn::module::{AutodiffModule, ModuleMapper, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorPrimitive};
+use hearth_batch::Share;
 use hearth_hub::ModulePath;
 use hearth_model::kernels::running_mean;
 use layers::LayerRates;
@@ -60,22 +63,26 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
     /// Clips the gradients, updates the model, and returns it with the norm the gradients had. Where that is not
     /// finite, nothing is updated.
     pub fn step(&mut self, lr: f64, model: M, gradients: B::Gradients) -> (M, f64) {
-        let gradients = GradientsParams::from_grads(gradients, &model);
-        let gradients = self.clip(&model, gradients, 1.0);
+        let mut gradients = GradientsParams::from_grads(gradients, &model);
+        let squares = squares::<B, M>(&mut gradients, &model);
+        let gradients = self.clip(gradients, squares, 1.0);
         let norm = gradients.norm;
         if !norm.is_finite() {
             return (model, norm);
         }
-        (self.update(lr, model, gradients), norm)
+        let parts = Parts::of::<B, M>(&model, Share::WHOLE);
+        (self.update(lr, model, gradients, &parts), norm)
     }
 
     /// So many times the gradients of a model, to be shortened where they are too long.
-    pub(crate) fn clip(&self, model: &M, gradients: GradientsParams, scale: f64) -> Gradients {
-        Gradients::new::<B, M>(gradients, model, scale, self.clip_norm)
+    ///
+    /// - `squares`: the sum of the squares of all of them
+    pub(crate) fn clip(&self, gradients: GradientsParams, squares: f64, scale: f64) -> Gradients {
+        Gradients::new(gradients, squares, scale, self.clip_norm)
     }
 
-    /// The model behind one more update.
-    pub(crate) fn update(&mut self, lr: f64, model: M, gradients: Gradients) -> M {
+    /// The model behind one more update of this process's parameters.
+    pub(crate) fn update(&mut self, lr: f64, model: M, gradients: Gradients, parts: &Parts) -> M {
         self.n_updates += 1;
         let layers = LayerRates::of::<B, M>(self.layer_decay, &model);
         model.map(&mut Updating::<B> {
@@ -88,6 +95,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
             n_updates: self.n_updates,
             slots: &mut self.slots,
             gradients,
+            parts,
         })
     }
 }
@@ -103,6 +111,7 @@ struct Updating<'a, B: AutodiffBackend> {
     n_updates: u64,
     slots: &'a mut Slots<B::InnerBackend>,
     gradients: Gradients,
+    parts: &'a Parts,
 }
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Updating<'_, B> {
@@ -116,7 +125,7 @@ impl<B: AutodiffBackend> ModuleMapper<B> for Updating<'_, B> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let gradient = self.gradients.take::<B::InnerBackend, D>(param.id);
-        let is_averaged = self.ema > 0.0 && param.is_require_grad();
+        let is_averaged = self.ema > 0.0 && self.parts.is_own(param.id);
         if gradient.is_none() && !is_averaged {
             return param;
         }

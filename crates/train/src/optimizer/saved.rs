@@ -1,9 +1,11 @@
 //! The optimiser's state in a file, and back.
 
 use super::{ParameterOptimizer, Slots, average};
+use crate::parts::Parts;
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
+use hearth_batch::Share;
 use hearth_hub::{
     HubError, ModulePath, Parameter, ParameterFile, ParameterValues, parameters, write_parameters,
 };
@@ -39,8 +41,14 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
         write_parameters(path, writer.found)
     }
 
-    /// Puts a state back that was [`write`](Self::write)n for a model of the same parameters.
-    pub(crate) fn read(&mut self, model: &M, n_updates: u64, path: &Path) -> Result<(), HubError> {
+    /// Puts a state back that was [`write`](Self::write)n for a model of the same parameters: that of the parameters of a share.
+    pub(crate) fn read(
+        &mut self,
+        model: &M,
+        share: Share,
+        n_updates: u64,
+        path: &Path,
+    ) -> Result<(), HubError> {
         let names = self.names();
         let names = &names;
         let expected: Vec<Parameter> = parameters::<B, M>(model)
@@ -54,6 +62,7 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
             .collect();
         let mut reader = Reader::<B> {
             path: ModulePath::default(),
+            parts: Parts::of::<B, M>(model, share),
             names: names.clone(),
             file: ParameterFile::open(path, &expected)?,
             slots: Slots::new(),
@@ -115,6 +124,7 @@ fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
 
 struct Reader<B: AutodiffBackend> {
     path: ModulePath,
+    parts: Parts,
     names: Vec<&'static str>,
     file: ParameterFile,
     slots: Slots<B::InnerBackend>,
@@ -132,7 +142,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Reader<B> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if self.error.is_some() {
+        if self.error.is_some() || !self.parts.is_own(param.id) {
             return;
         }
         let (shape, device) = (param.lazy_shape(), param.lazy_device());
