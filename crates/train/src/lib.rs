@@ -37,7 +37,7 @@ mod work;
 pub use encoders::{held_out_images, held_out_texts};
 pub use error::TrainError;
 pub use event::{Event, Outcome, Progress, Request};
-pub use group::{Alone, Group, GroupError, Mpi, Numbers, SharedMemory, Streams};
+pub use group::{Alone, Group, GroupError, Incoming, Mpi, Numbers, SharedMemory, Streams};
 pub use heat_map::{HeatMap, Shading};
 pub use metrics::{Metric, Split, read_metrics};
 pub use objective::{Evaluation, Objective, Package, Trainable};

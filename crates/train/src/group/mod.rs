@@ -4,6 +4,8 @@
 //! else follows, because data, first weights and dropout are functions of the seed. The first process alone writes files.
 
 mod board;
+#[cfg_attr(not(unix), path = "without_poll.rs")]
+mod incoming;
 #[cfg_attr(not(feature = "mpi"), path = "without_mpi.rs")]
 mod mpi;
 mod numbers;
@@ -14,6 +16,7 @@ mod numbers;
 mod shared_memory;
 mod streams;
 
+pub use incoming::Incoming;
 pub use mpi::Mpi;
 pub use numbers::Numbers;
 pub use shared_memory::SharedMemory;

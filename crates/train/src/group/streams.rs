@@ -1,10 +1,12 @@
 //! A group whose processes talk through streams, as the pipes of a parent and its children are.
 
 use super::board::{Board, Exchange};
+use super::incoming::{Incoming, stay_awake};
 use super::{Group, GroupError, Numbers, SharedMemory};
 use hearth_batch::Share;
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
+use std::thread::available_parallelism;
 
 /// The first process adds up what the others tell it, and tells them the sums.
 pub struct Streams {
@@ -13,9 +15,11 @@ pub struct Streams {
     peers: Vec<RefCell<Peer>>,
     /// Where there is one, long lists do not go through the streams.
     board: Option<RefCell<Board>>,
+    /// Whether there is a processor for each, so that none is in another's way while it waits.
+    stays_awake: bool,
 }
 
-type Reading = Box<dyn Read + Send>;
+type Reading = Box<dyn Incoming>;
 type Writing = Box<dyn Write + Send>;
 
 struct Peer {
@@ -32,23 +36,24 @@ impl Streams {
         let share = Share::new(0, others.len() + 1);
         let peers = (1..)
             .zip(others)
-            .map(|(index, (from, to))| RefCell::new(Peer { index, from, to }));
-        Self {
-            share,
-            peers: peers.collect(),
-            board: None,
-        }
+            .map(|(index, (from, to))| Peer { index, from, to });
+        Self::between(share, peers)
     }
 
     /// One of the others.
     ///
     /// - `from`, `to`: what is read from and written to the first
     pub fn other(share: Share, from: Reading, to: Writing) -> Self {
-        let first = Peer { index: 0, from, to };
+        Self::between(share, [Peer { index: 0, from, to }])
+    }
+
+    fn between(share: Share, peers: impl IntoIterator<Item = Peer>) -> Self {
+        let n_processors = available_parallelism().map_or(1, usize::from);
         Self {
             share,
-            peers: vec![RefCell::new(first)],
+            peers: peers.into_iter().map(RefCell::new).collect(),
             board: None,
+            stays_awake: share.count() <= n_processors,
         }
     }
 
@@ -65,11 +70,24 @@ impl Streams {
     /// - `length`: of the list that is to be
     fn meet(&self, length: usize, counts: &mut [f64]) -> Result<(), GroupError> {
         if self.is_first() {
-            self.each(|peer| peer.hear(length, counts, true))?;
+            self.each(|peer| self.hear(peer, length, counts, true))?;
             return self.each(|peer| peer.tell(length, counts));
         }
         self.each(|peer| peer.tell(length, counts))?;
-        self.each(|peer| peer.hear(length, counts, false))
+        self.each(|peer| self.hear(peer, length, counts, false))
+    }
+
+    fn hear(
+        &self,
+        peer: &mut Peer,
+        length: usize,
+        counts: &mut [f64],
+        adding: bool,
+    ) -> Result<(), GroupError> {
+        if self.stays_awake {
+            stay_awake(&*peer.from);
+        }
+        peer.hear(length, counts, adding)
     }
 
     fn is_first(&self) -> bool {
