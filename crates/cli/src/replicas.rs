@@ -1,7 +1,7 @@
 //! `--replicas`: copies of this program that train one model together, each on a share of every batch.
 //!
 //! The first one starts the others with its own arguments and talks to them through their standard input and output, so
-//! that none can outlive it: where a pipe ends, a replica does. Gradients go through memory that all of them have. Backends on processors put several threads to one product
+//! that none can outlive it: where a pipe ends, a replica does. Gradients and weights go through memory that all of them have. Backends on processors put several threads to one product
 //! and gain little by it; replicas with a thread each gain nearly all there is.
 
 use crate::error::CliError;

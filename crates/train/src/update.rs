@@ -61,8 +61,8 @@ impl<M: Trainable<B>, B: AutodiffBackend> Updater<M, B> {
     /// The update of a step, counted from 0. One that would not be finite is skipped.
     ///
     /// Several batches make one gradient, and so do the shares of several processes: that of the sum of their losses over the
-    /// number of all their tokens, as if they were one batch. Each of them updates its own parameters. Batch `i` of a step has the data and the dropout of number
-    /// `step · n + i`.
+    /// number of all their tokens, as if they were one batch. Each process updates its own parameters and gets those of the
+    /// others. Batch `i` of a step has the data and the dropout of number `step · n + i`.
     ///
     /// # Errors
     /// If another process is gone.

@@ -58,13 +58,13 @@ impl Parts {
         self.owners.values().map(|(_, length)| length).sum()
     }
 
-    /// How many numbers this process updates.
-    pub(crate) fn n_own(&self) -> usize {
-        let own = |(owner, length): &(usize, usize)| match *owner == self.share.index() {
-            true => *length,
-            false => 0,
-        };
-        self.owners.values().map(own).sum()
+    /// How many numbers the process updates that updates most.
+    pub(crate) fn n_at_most(&self) -> usize {
+        let mut numbers = vec![0; self.share.count()];
+        for &(owner, length) in self.owners.values() {
+            numbers[owner] += length;
+        }
+        numbers.into_iter().max().unwrap_or(0)
     }
 
     /// Whether there are parts of other processes.
@@ -101,18 +101,18 @@ mod tests {
         let owners = |n: usize| {
             let parts = Parts::of::<TestBackend, _>(&model, Share::new(n - 1, n));
             let layers = [&model.0, &model.1, &model.2];
-            layers.map(|layer| {
+            let owners = layers.map(|layer| {
                 let bias = layer.bias.as_ref().expect("a bias").id;
                 [layer.weight.id, bias].map(|id| parts.owner(id))
-            })
+            });
+            assert_eq!(parts.n_trained(), 31);
+            (owners, parts.n_at_most())
         };
         let nobody = [None, None];
-        assert_eq!(owners(1), [[Some(0); 2], [Some(0); 2], nobody]);
-        assert_eq!(owners(2), [[Some(0); 2], [Some(1); 2], nobody]);
-        assert_eq!(
-            owners(3),
-            [[Some(0), Some(1)], [Some(2), Some(2)], nobody],
-            "middles at 6, 13, 21 and 29 of 31"
-        );
+        assert_eq!(owners(1), ([[Some(0); 2], [Some(0); 2], nobody], 31));
+        assert_eq!(owners(2), ([[Some(0); 2], [Some(1); 2], nobody], 16));
+        // Middles at 6, 13, 21 and 29.
+        let thirds = [[Some(0), Some(1)], [Some(2), Some(2)], nobody];
+        assert_eq!(owners(3), (thirds, 16));
     }
 }
