@@ -101,9 +101,9 @@ pub(crate) struct Quickstart {
 
 #[derive(Debug, Args)]
 pub(crate) struct Train {
-    /// The recipe
-    #[arg(long, value_name = "FILE.toml")]
-    pub(crate) config: PathBuf,
+    /// The recipe; of a run that goes on, by default its own
+    #[arg(long, value_name = "FILE.toml", required_unless_present = "resume")]
+    pub(crate) config: Option<PathBuf>,
     /// Data instead of the recipe's; may be given again
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Vec<PathBuf>,

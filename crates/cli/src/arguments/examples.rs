@@ -18,7 +18,7 @@ const EXAMPLES: &[(&str, &str)] = &[
          {} train --config configs/cicero.toml --data mine.txt --dry-run\n  \
          mpirun -n 4 {} train --config configs/shakespeare-char-small.toml   (built with --features mpi)\n  \
          {} train --config configs/cicero.toml --out runs/cicero --resume auto\n  \
-         {} train --config configs/cicero.toml --resume runs/cicero/checkpoints/step-00000500",
+         {} train --resume runs/cicero/checkpoints/step-00000500",
     ),
     (
         "generate",

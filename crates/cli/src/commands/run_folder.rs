@@ -59,7 +59,7 @@ pub(crate) fn train<P: Platform>(
         let (program, shown) = (called::<P>(), folder.display());
         console.say(format!(
             "stopped at step {step} of {}; to go on from there:\n  \
-             {program} train --config {shown}/config.toml --resume {shown}",
+             {program} train --resume {shown}",
             recipe.train.steps,
         ));
         if console.json {

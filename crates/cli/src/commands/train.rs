@@ -9,7 +9,7 @@ use crate::progress::readable;
 use crate::ranks::Ranks;
 use crate::replicas::decided;
 use crate::{Context, called};
-use hearth_train::{Architecture, Recipe, Resume};
+use hearth_train::{Architecture, Recipe, Resume, TrainError};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -91,10 +91,13 @@ pub(crate) fn resolve<P: Platform>(
     seed: Option<u64>,
     ranks: Option<&Ranks>,
 ) -> Result<Resolved, CliError> {
-    let mut recipe = Recipe::read(&options.config, &options.set, &options.data)?;
+    let config = match &options.config {
+        Some(config) => config.clone(),
+        None => own_recipe(options)?,
+    };
+    let mut recipe = Recipe::read(&config, &options.set, &options.data)?;
     recipe.train.seed = seed.unwrap_or(recipe.train.seed);
-    let name = options
-        .config
+    let name = config
         .file_stem()
         .map_or("run".into(), |stem| stem.to_string_lossy());
     let from = match &options.resume {
@@ -105,6 +108,25 @@ pub(crate) fn resolve<P: Platform>(
     let n_replicas = n_replicas::<P>(options.replicas, before, &recipe, ranks)?;
     recipe.train.replicas = Some(n_replicas);
     Ok((recipe, name.into_owned(), from))
+}
+
+/// The recipe that a run was begun by which goes on.
+fn own_recipe(options: &Train) -> Result<PathBuf, CliError> {
+    let recipe = |folder: &Path| {
+        let recipe = folder.join("config.toml");
+        recipe.is_file().then_some(recipe)
+    };
+    let (resume, out) = (options.resume.as_deref(), options.out.as_deref());
+    match resume.filter(|path| *path != Path::new("auto")) {
+        Some(path) => recipe(&go_on(path, out, "")?.0).ok_or_else(|| {
+            let (path, damaged) = (path.to_owned(), Vec::new());
+            TrainError::NoCheckpoint { path, damaged }.into()
+        }),
+        None => out.and_then(recipe).ok_or_else(|| {
+            let what = "--resume auto without --config goes on by the recipe of the run in --out, and there is none: give --config";
+            CliError::Usage(what.to_owned())
+        }),
+    }
 }
 
 /// How many replicas train a recipe: as many as ranks were started; else as the user, the recipe or the run so far says; else

@@ -87,15 +87,7 @@ pub(crate) fn replicas_train_what_one_process_would(program: Program) {
         // From the checkpoint before the last, too.
         fs::remove_dir_all(newest(&again)).expect("removed");
         fs::remove_dir_all(again.join("last")).expect("removed");
-        let config = again.join("config.toml");
-        let arguments = [
-            "train",
-            "-q",
-            "--config",
-            text(&config),
-            "--resume",
-            text(&again),
-        ];
+        let arguments = ["train", "-q", "--resume", text(&again)];
         program.run(arguments).success();
         assert!(weights(&run) == weights(&again));
         assert!(optimizer(&run) == optimizer(&again));

@@ -56,6 +56,23 @@ pub(crate) fn a_run_that_was_cut_off_goes_on_to_the_last_bit(program: Program) {
         assert!(told.contains("going on behind step 5,"), "{told}");
         agrees_with_its_table(&run, &metrics(&run));
 
+        // By its own recipe.
+        for options in [["--resume", text(&run)], ["--resume", text(&from)]] {
+            let told = program.run(["train"].into_iter().chain(options));
+            let told = told.success().stderr;
+            assert!(told.contains("going on behind step"), "{told}");
+        }
+        let told = program.run(["train", "--resume", "--out", text(&run)]);
+        assert!(told.success().stderr.contains("going on behind step"));
+        let nowhere = program.run(["train", "--resume"]);
+        assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
+        assert!(
+            nowhere.stderr.contains("there is none: give --config"),
+            "{nowhere:?}"
+        );
+        let none = program.run(["train", "--resume", text(&folder.path().join("no"))]);
+        assert_eq!(none.code, Some(4), "{none:?}");
+
         let other = resume(&["--resume", text(&run), "--set", "train.lr=0.5"]);
         assert_eq!(other.code, Some(2), "{other:?}");
         assert!(
