@@ -51,11 +51,15 @@ pub fn replace_directory<E: From<HubError>>(
     Ok(sync_entries(&parent).map_err(writing)?)
 }
 
-/// Writes a file by `write`, which is given the path of another one beside it, and puts it in its place.
-pub(crate) fn replace_file(
+/// Writes a file by `write`, which is given the path of another one beside it, and puts it in its place: all of it, or, where
+/// anything fails, nothing. It is on the disk when this returns.
+///
+/// # Errors
+/// What `write` returns, or [`HubError`] if the system refuses.
+pub fn replace_file<E: From<HubError>>(
     path: &Path,
-    write: impl FnOnce(&Path) -> Result<(), HubError>,
-) -> Result<(), HubError> {
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
     let Target {
         path,
         parent,
@@ -63,7 +67,7 @@ pub(crate) fn replace_file(
     } = Target::new(path)?;
     let writing = |source| HubError::writing(&path, source);
     if path.is_dir() {
-        return Err(writing(io::ErrorKind::IsADirectory.into()));
+        return Err(writing(io::ErrorKind::IsADirectory.into()).into());
     }
     let staging = tempfile::Builder::new()
         .prefix(&prefix)
@@ -75,7 +79,7 @@ pub(crate) fn replace_file(
         .and_then(|file| file.sync_all())
         .map_err(writing)?;
     fs::rename(&temporary, &path).map_err(writing)?;
-    sync_entries(&parent).map_err(writing)
+    Ok(sync_entries(&parent).map_err(writing)?)
 }
 
 /// Where something is to stand.

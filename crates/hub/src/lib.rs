@@ -58,7 +58,7 @@ mod special;
 mod vocabularies;
 mod weights;
 
-pub use atomic::replace_directory;
+pub use atomic::{replace_directory, replace_file};
 pub use config::{Model, ModelConfig};
 pub use cost::{BatchShape, Cost, StepCost, TokenCost};
 pub use dialects::Dialect;

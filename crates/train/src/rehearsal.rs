@@ -63,8 +63,8 @@ pub struct Memory {
     pub weights: u64,
     /// As many as the weights that are trained; twice as many where they are added up, over several batches or over several processes.
     pub gradients: u64,
-    /// As many as the weights that are trained for each slot of the optimiser; of several processes, those that the one with most
-    /// updates.
+    /// As many as the weights that are trained for each slot of the optimiser: of several processes the first has so many while it
+    /// saves, and else each those of its part of the weights.
     pub optimizer: u64,
     /// What a forward pass keeps for the backward one, if it keeps all of it, for the largest of the first batches ([`hearth_hub::StepCost`]).
     pub activations: u64,
@@ -143,13 +143,13 @@ impl<B: AutodiffBackend> Work<B> for Rehearsing<'_> {
         let weights = 4 * n_parameters as u64;
         let trained = Trained::<B, _>::new(model.clone(), recipe, device)?;
         let parts = Parts::of::<B, _>(&trained, group.share());
-        let [changed, updated] = [parts.n_trained(), parts.n_at_most()].map(|n| 4 * n as u64);
+        let changed = 4 * parts.n_trained() as u64;
         let is_added_up = train.accumulate > 1 || group.share() != Share::WHOLE;
         let n_slots = ParameterOptimizer::<O::Model, B>::new(train).n_slots() as u64;
         let memory = Memory {
             weights,
             gradients: changed * (1 + u64::from(is_added_up)),
-            optimizer: updated * n_slots,
+            optimizer: changed * n_slots,
             activations: own
                 .iter()
                 .map(|cost| cost.activation_bytes)

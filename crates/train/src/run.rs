@@ -16,7 +16,7 @@ use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::{Stream, TextWindows, WindowShape, derive_seed};
 use hearth_data::{BpeOptions, SpecialScheme, TextCorpus, Tokenizer, cicero};
-use hearth_hub::{Model, ModelConfig, ModelDirectory, SpecialTokens};
+use hearth_hub::{Model, ModelConfig, ModelDirectory, SpecialTokens, replace_file};
 use hearth_model::LanguageModel;
 use std::path::{Path, PathBuf};
 
@@ -128,12 +128,15 @@ impl<B: AutodiffBackend> Work<B> for Training<'_> {
     }
 }
 
-/// Makes the run's folder and writes down what is run.
+/// Makes the run's folder and writes down what is run, if that is not there: a run goes on by it.
 fn write_recipe(folder: &Path, recipe: &Recipe) -> Result<(), TrainError> {
-    let path = folder.join(RECIPE);
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, recipe.to_toml()))
-        .map_err(TrainError::file("write", &path))
+    let (path, text) = (folder.join(RECIPE), recipe.to_toml());
+    if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
+        return Ok(());
+    }
+    replace_file(&path, |temporary| {
+        std::fs::write(temporary, &text).map_err(TrainError::file("write", &path))
+    })
 }
 
 /// Reads a recipe's data and makes its model, for some work.

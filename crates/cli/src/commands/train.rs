@@ -118,10 +118,19 @@ fn own_recipe(options: &Train) -> Result<PathBuf, CliError> {
     };
     let (resume, out) = (options.resume.as_deref(), options.out.as_deref());
     match resume.filter(|path| *path != Path::new("auto")) {
-        Some(path) => recipe(&go_on(path, out, "")?.0).ok_or_else(|| {
-            let (path, damaged) = (path.to_owned(), Vec::new());
-            TrainError::NoCheckpoint { path, damaged }.into()
-        }),
+        Some(path) => {
+            let folder = go_on(path, out, "")?.0;
+            recipe(&folder).ok_or_else(|| match folder.exists() {
+                true => CliError::Usage(format!(
+                    "{} has no config.toml: give the run's recipe by --config",
+                    folder.display()
+                )),
+                false => {
+                    let (path, damaged) = (path.to_owned(), Vec::new());
+                    TrainError::NoCheckpoint { path, damaged }.into()
+                }
+            })
+        }
         None => out.and_then(recipe).ok_or_else(|| {
             let what = "--resume auto without --config goes on by the recipe of the run in --out, and there is none: give --config";
             CliError::Usage(what.to_owned())

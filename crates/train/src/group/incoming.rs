@@ -5,7 +5,8 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// What is read from another process.
+/// What is read from another process, none of it before it is asked for: what a buffer has read ahead would be waited for in vain, if
+/// not for ever.
 pub trait Incoming: Read + AsFd + Send {}
 
 impl<T: Read + AsFd + Send> Incoming for T {}

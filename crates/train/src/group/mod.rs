@@ -70,7 +70,7 @@ pub enum GroupError {
         what: &'static str,
     },
     /// There is no memory that their numbers could go through.
-    #[error("the memory through which replicas add up gradients cannot be had")]
+    #[error("the memory that replicas have in common cannot be had")]
     Board(#[source] std::io::Error),
     /// The program cannot be a rank.
     #[error("this program was built without the feature mpi")]

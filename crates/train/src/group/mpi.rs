@@ -12,7 +12,7 @@ use mpi::environment::Universe;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use std::ops::Range;
 
-/// Numbers are summed so many at a time, so that a copy of them stays small.
+/// Numbers are exchanged so many at a time, so that a copy of them stays small.
 const PART: usize = 1 << 20;
 
 /// The processes that an MPI launcher has started, seen from one of them. Once a process.

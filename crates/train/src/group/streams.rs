@@ -8,7 +8,8 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::thread::available_parallelism;
 
-/// The first process adds up what the others tell it, and tells them the sums.
+/// The first process adds up what the others tell it, and tells them the sums; lists go through it, too, where there is no memory in
+/// common.
 pub struct Streams {
     share: Share,
     /// Of the first process all others in their order, of any other the first.
@@ -57,7 +58,7 @@ impl Streams {
         }
     }
 
-    /// With memory through which long lists are added up, which is faster. Either all processes have it or none, and the first
+    /// With memory through which lists are exchanged, which is faster. Either all processes have it or none, and the first
     /// one has made it. Sums of more than two are rounded otherwise than through streams, and the same in all processes.
     #[must_use]
     pub fn through(self, memory: SharedMemory) -> Self {
@@ -193,10 +194,10 @@ impl Peer {
 
     fn tell(&mut self, length: usize, counts: &[f64]) -> Result<(), GroupError> {
         let head = [length, counts.len()].map(|n| n as u64);
-        self.write(|to| {
-            to.write_all(bytemuck::cast_slice(&head))?;
-            to.write_all(bytemuck::cast_slice(counts))
-        })
+        let head: &[u8] = bytemuck::cast_slice(&head);
+        // At once, so that who has seen the one need not wait for the other.
+        let message = [head, bytemuck::cast_slice(counts)].concat();
+        self.write(|to| to.write_all(&message))
     }
 
     /// - `adding`: to the counts that are there, instead of in their place

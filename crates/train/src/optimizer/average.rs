@@ -5,6 +5,7 @@ use crate::group::{Group, GroupError};
 use burn::module::{AutodiffModule, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
+use hearth_batch::Share;
 
 /// The last slot of each parameter, where a mean is kept. It begins with zeros, and what that takes off is given back by
 /// `1 - decayⁿ`, as in Adam: behind the first update the mean is the weight.
@@ -21,9 +22,17 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
         if self.ema == 0.0 || self.n_updates == 0 {
             return Ok(model);
         }
-        let all = self.gathered(&model, group)?;
+        let all;
+        let slots = match group.share() {
+            Share::WHOLE => &self.slots,
+            _ => {
+                let last = self.n_slots() - 1..self.n_slots();
+                all = self.gather(last, &model, true, group)?;
+                &all
+            }
+        };
         Ok(model.map(&mut Averaged::<B> {
-            slots: &all.slots,
+            slots,
             correction: 1.0 - self.ema.powf(self.n_updates as f64),
         }))
     }

@@ -6,20 +6,40 @@ use crate::parts::{Flat, Parts};
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
+use hearth_batch::Share;
+use std::ops::Range;
 
 impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
-    /// The optimiser with what each process remembers of its own parameters: what one process that trains alone would remember of
-    /// all.
+    /// What one process that trains alone would remember, in the process that writes files, which is the first; in others nothing
+    /// that is of use.
     ///
     /// # Errors
     /// If another process is gone.
     pub(crate) fn gathered(&self, model: &M, group: &dyn Group) -> Result<Self, GroupError> {
-        let parts = Parts::of::<B, M>(model, group.share());
-        if !parts.are_several() {
+        let share = group.share();
+        if share == Share::WHOLE {
             return Ok(self.clone());
         }
-        let mut slots = Slots::<B::InnerBackend>::new();
-        for number in 0..self.n_slots() {
+        let keeps = share.index() == 0;
+        Ok(Self {
+            slots: self.gather(0..self.n_slots(), model, keeps, group)?,
+            ..self.clone()
+        })
+    }
+
+    /// Some slots of all parameters, from those who remember them.
+    ///
+    /// - `keeps`: whether this process wants them
+    pub(super) fn gather(
+        &self,
+        numbers: Range<usize>,
+        model: &M,
+        keeps: bool,
+        group: &dyn Group,
+    ) -> Result<Slots<B::InnerBackend>, GroupError> {
+        let parts = Parts::of::<B, M>(model, group.share());
+        let mut gathered = Slots::<B::InnerBackend>::new();
+        for number in numbers {
             let mut laying = Laying::<B> {
                 parts: &parts,
                 slots: &self.slots,
@@ -29,16 +49,15 @@ impl<M: AutodiffModule<B>, B: AutodiffBackend> ParameterOptimizer<M, B> {
             model.visit(&mut laying);
             let mut flat = laying.flat;
             group.gather(&mut flat.numbers())?;
-            model.visit(&mut Taking::<B, _> {
-                parts: &parts,
-                tensors: flat.into_tensors(),
-                slots: &mut slots,
-            });
+            if keeps {
+                model.visit(&mut Taking::<B, _> {
+                    tensors: flat.into_tensors(),
+                    parts: &parts,
+                    gathered: &mut gathered,
+                });
+            }
         }
-        Ok(Self {
-            slots,
-            ..self.clone()
-        })
+        Ok(gathered)
     }
 }
 
@@ -63,7 +82,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Laying<'_, B> {
 struct Taking<'a, B: AutodiffBackend, I> {
     parts: &'a Parts,
     tensors: I,
-    slots: &'a mut Slots<B::InnerBackend>,
+    gathered: &'a mut Slots<B::InnerBackend>,
 }
 
 impl<B: AutodiffBackend, I: Iterator<Item = TensorData>> ModuleVisitor<B> for Taking<'_, B, I> {
@@ -71,7 +90,7 @@ impl<B: AutodiffBackend, I: Iterator<Item = TensorData>> ModuleVisitor<B> for Ta
         let is_laid = self.parts.owner(param.id).is_some();
         if let Some(slot) = is_laid.then(|| self.tensors.next()).flatten() {
             let slot = Tensor::<B::InnerBackend, D>::from_data(slot, &param.lazy_device());
-            let slots = self.slots.entry(param.id).or_default();
+            let slots = self.gathered.entry(param.id).or_default();
             slots.push(slot.into_primitive());
         }
     }

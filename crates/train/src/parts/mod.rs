@@ -16,7 +16,8 @@ use burn::tensor::backend::AutodiffBackend;
 use hearth_batch::Share;
 use std::collections::HashMap;
 
-/// The parameters that are trained, in parts: neighbours, and whole ones, so that parts are about as long as each other.
+/// The parameters that are trained, in parts of neighbours. A parameter is never cut: where one is longer than a part should be, as a
+/// large embedding is, parts are as unlike.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
     /// Whose each parameter is, and how many numbers it has.
@@ -33,9 +34,10 @@ impl Parts {
         let mut begin = 0;
         let owner = |(id, length): (ParamId, usize)| {
             // Where its middle lies.
-            let middle = begin + length / 2;
+            let middle = (begin + length / 2) as f64 / all.max(1) as f64;
             begin += length;
-            (id, (middle * share.count() / all.max(1), length))
+            let owner = (middle * share.count() as f64) as usize;
+            (id, (owner.min(share.count() - 1), length))
         };
         Self {
             owners: lengths.0.into_iter().map(owner).collect(),
@@ -56,15 +58,6 @@ impl Parts {
     /// How many numbers are trained.
     pub(crate) fn n_trained(&self) -> usize {
         self.owners.values().map(|(_, length)| length).sum()
-    }
-
-    /// How many numbers the process updates that updates most.
-    pub(crate) fn n_at_most(&self) -> usize {
-        let mut numbers = vec![0; self.share.count()];
-        for &(owner, length) in self.owners.values() {
-            numbers[owner] += length;
-        }
-        numbers.into_iter().max().unwrap_or(0)
     }
 
     /// Whether there are parts of other processes.
@@ -106,13 +99,12 @@ mod tests {
                 [layer.weight.id, bias].map(|id| parts.owner(id))
             });
             assert_eq!(parts.n_trained(), 31);
-            (owners, parts.n_at_most())
+            owners
         };
         let nobody = [None, None];
-        assert_eq!(owners(1), ([[Some(0); 2], [Some(0); 2], nobody], 31));
-        assert_eq!(owners(2), ([[Some(0); 2], [Some(1); 2], nobody], 16));
+        assert_eq!(owners(1), [[Some(0); 2], [Some(0); 2], nobody]);
+        assert_eq!(owners(2), [[Some(0); 2], [Some(1); 2], nobody]);
         // Middles at 6, 13, 21 and 29.
-        let thirds = [[Some(0), Some(1)], [Some(2), Some(2)], nobody];
-        assert_eq!(owners(3), (thirds, 16));
+        assert_eq!(owners(3), [[Some(0), Some(1)], [Some(2), Some(2)], nobody]);
     }
 }

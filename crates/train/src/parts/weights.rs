@@ -3,7 +3,7 @@
 use super::Parts;
 use super::flat::Flat;
 use crate::group::{Group, GroupError};
-use burn::module::{AutodiffModule, ModuleMapper, Param};
+use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 
@@ -20,12 +20,12 @@ impl Parts {
         if !self.are_several() {
             return Ok(model);
         }
-        let mut taking = Taking {
+        let mut laying = Laying {
             parts: self,
             flat: Flat::default(),
         };
-        let model = model.map(&mut taking);
-        let mut flat = taking.flat;
+        model.visit(&mut laying);
+        let mut flat = laying.flat;
         group.gather(&mut flat.numbers())?;
         Ok(model.map(&mut Putting {
             parts: self,
@@ -34,22 +34,18 @@ impl Parts {
     }
 }
 
-/// Leaves nothing where it has taken a weight, so that nobody else holds it.
-struct Taking<'a> {
+struct Laying<'a> {
     parts: &'a Parts,
     flat: Flat,
 }
 
-impl<B: AutodiffBackend> ModuleMapper<B> for Taking<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let Some(owner) = self.parts.owner(param.id) else {
-            return param;
-        };
-        let (id, weight, mapper) = param.consume();
-        let nothing = Tensor::zeros([1; D], &weight.device());
-        let shape = weight.shape();
-        self.flat.push(owner, Some(weight.inner()), shape);
-        Param::from_mapped_value(id, nothing, mapper)
+impl<B: AutodiffBackend> ModuleVisitor<B> for Laying<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(owner) = self.parts.owner(param.id) {
+            let own = self.parts.is_own(param.id);
+            let weight = own.then(|| param.val().inner());
+            self.flat.push(owner, weight, param.lazy_shape());
+        }
     }
 }
 
@@ -60,12 +56,58 @@ struct Putting<'a, I> {
 
 impl<B: AutodiffBackend, I: Iterator<Item = TensorData>> ModuleMapper<B> for Putting<'_, I> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let is_taken = self.parts.owner(param.id).is_some();
-        let Some(weight) = is_taken.then(|| self.weights.next()).flatten() else {
+        let is_laid = self.parts.owner(param.id).is_some();
+        let weight = is_laid.then(|| self.weights.next()).flatten();
+        let Some(weight) = weight.filter(|_| !self.parts.is_own(param.id)) else {
             return param;
         };
-        let (id, nothing, mapper) = param.consume();
-        let weight = Tensor::from_data(weight, &nothing.device()).require_grad();
+        let (id, former, mapper) = param.consume();
+        let weight = Tensor::from_data(weight, &former.device()).require_grad();
         Param::from_mapped_value(id, weight, mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::tests::together;
+    use burn::backend::Autodiff;
+    use burn::module::Module;
+    use burn::nn::{Initializer, Linear, LinearConfig};
+    use burn_flex::Flex;
+
+    type TestBackend = Autodiff<Flex>;
+
+    #[test]
+    fn all_have_what_each_has_made_and_what_is_not_trained_stays() {
+        let layer = |value: f64| -> Linear<TestBackend> {
+            LinearConfig::new(2, 3)
+                .with_initializer(Initializer::Constant { value })
+                .init(&Default::default())
+        };
+        // Four parameters are trained: of five processes one has none.
+        let found = together(5, |group| {
+            let index = group.share().index() as f64;
+            let model = (layer(index), layer(10.0 * index).no_grad(), layer(index));
+            let parts = Parts::of::<TestBackend, _>(&model, group.share());
+            let model = parts.gather::<TestBackend, _>(model, group);
+            let (first, untrained, last) = model.expect("all are there");
+            assert_eq!(
+                untrained.weight.val().max().into_scalar() as f64,
+                10.0 * index
+            );
+            let weights = [first.weight, last.weight].map(|param| {
+                assert!(param.is_require_grad());
+                param.val().into_data().to_vec::<f32>().expect("numbers")
+            });
+            let biases = [first.bias, last.bias].map(|param| {
+                let bias = param.expect("a bias").val();
+                bias.into_data().to_vec::<f32>().expect("numbers")
+            });
+            (weights, biases)
+        });
+        // Middles at 3, 7, 12 and 16 of 18.
+        let expected = ([vec![0.0; 6], vec![3.0; 6]], [vec![1.0; 3], vec![4.0; 3]]);
+        assert!(found.iter().all(|found| *found == expected), "{found:?}");
     }
 }
