@@ -3,7 +3,7 @@
 use super::Parts;
 use super::flat::Flat;
 use crate::group::{Group, GroupError};
-use burn::module::{AutodiffModule, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, ModuleMapper, Param};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 
@@ -20,12 +20,12 @@ impl Parts {
         if !self.are_several() {
             return Ok(model);
         }
-        let mut laying = Laying {
+        let mut taking = Taking {
             parts: self,
             flat: Flat::default(),
         };
-        model.visit(&mut laying);
-        let mut flat = laying.flat;
+        let model = model.map(&mut taking);
+        let mut flat = taking.flat;
         group.gather(&mut flat.numbers())?;
         Ok(model.map(&mut Putting {
             parts: self,
@@ -34,18 +34,26 @@ impl Parts {
     }
 }
 
-struct Laying<'a> {
+/// Takes one's own weights, and leaves next to nothing in their place: what nobody else holds need not be copied.
+struct Taking<'a> {
     parts: &'a Parts,
     flat: Flat,
 }
 
-impl<B: AutodiffBackend> ModuleVisitor<B> for Laying<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if let Some(owner) = self.parts.owner(param.id) {
-            let own = self.parts.is_own(param.id);
-            let weight = own.then(|| param.val().inner());
-            self.flat.push(owner, weight, param.lazy_shape());
+impl<B: AutodiffBackend> ModuleMapper<B> for Taking<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let Some(owner) = self.parts.owner(param.id) else {
+            return param;
+        };
+        let shape = param.lazy_shape();
+        if !self.parts.is_own(param.id) {
+            self.flat.push::<B, D>(owner, None, shape);
+            return param;
         }
+        let (id, weight, mapper) = param.consume();
+        let nothing = Tensor::zeros([1; D], &weight.device());
+        self.flat.push(owner, Some(weight.inner()), shape);
+        Param::from_mapped_value(id, nothing, mapper)
     }
 }
 
@@ -57,8 +65,7 @@ struct Putting<'a, I> {
 impl<B: AutodiffBackend, I: Iterator<Item = TensorData>> ModuleMapper<B> for Putting<'_, I> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
         let is_laid = self.parts.owner(param.id).is_some();
-        let weight = is_laid.then(|| self.weights.next()).flatten();
-        let Some(weight) = weight.filter(|_| !self.parts.is_own(param.id)) else {
+        let Some(weight) = is_laid.then(|| self.weights.next()).flatten() else {
             return param;
         };
         let (id, former, mapper) = param.consume();
