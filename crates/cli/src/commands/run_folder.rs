@@ -10,6 +10,8 @@ use crate::replicas::Team;
 use crate::{Context, called};
 use hearth_train::{Event, Outcome, Recipe, Request, Resume, RunOptions, run_with};
 use serde_json::json;
+use std::fs::DirEntry;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -123,10 +125,15 @@ pub(crate) fn go_on(
     Ok((folder.to_owned(), resume))
 }
 
-/// Whether nothing is there, or an empty folder.
+/// Whether nothing is there, or an empty folder. What was left by a run that was killed while it wrote down its recipe is nothing, and
+/// so is what it is writing at this moment, as far as its replicas can see.
 fn is_free(path: &Path) -> bool {
+    let is_unwritten = |entry: io::Result<DirEntry>| {
+        let name = entry.map(|entry| entry.file_name());
+        name.is_ok_and(|name| name.as_encoded_bytes().starts_with(b".config.toml."))
+    };
     match path.read_dir() {
-        Ok(mut entries) => entries.next().is_none(),
+        Ok(mut entries) => entries.all(is_unwritten),
         Err(_) => !path.exists(),
     }
 }
@@ -274,8 +281,14 @@ mod tests {
             choose(Some(folder.path()), "x", true).expect("free"),
             folder.path()
         );
+        // A recipe that is not written down yet.
+        std::fs::create_dir(folder.path().join(".config.toml.x1")).expect("made");
+        assert!(choose(Some(folder.path()), "x", true).is_ok());
+        assert!(go_on(Path::new("auto"), Some(folder.path()), "x").is_ok());
         std::fs::write(folder.path().join("kept"), "").expect("a file");
         let error = choose(Some(folder.path()), "x", true).expect_err("taken");
+        assert!(matches!(error, CliError::Exists { .. }));
+        let error = go_on(Path::new("auto"), Some(folder.path()), "x").expect_err("taken");
         assert!(matches!(error, CliError::Exists { .. }));
     }
 }

@@ -4,7 +4,11 @@ use super::program::{Program, text, words};
 use super::train::{agrees_with_its_table, metrics};
 use super::trained::{self, STEPS};
 use std::fs;
+#[cfg(unix)]
+use std::io::Read;
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::process::{Child, Command, Stdio};
 
 /// Cut off behind its second checkpoint, a run does the rest as it did it before; on a finished one there is nothing to do.
 pub(crate) fn a_run_that_was_cut_off_goes_on_to_the_last_bit(program: Program) {
@@ -84,7 +88,9 @@ pub(crate) fn a_run_that_was_cut_off_goes_on_to_the_last_bit(program: Program) {
         assert_eq!(other.code, Some(2), "{other:?}");
         let none = resume(&["--resume", text(&folder.path().join("no"))]);
         assert_eq!(none.code, Some(4), "{none:?}");
+        // Killed while it wrote down its recipe.
         let anew = folder.path().join("anew");
+        fs::create_dir_all(anew.join(".config.toml.x1")).expect("made");
         let told = resume(&["--resume", "auto", "--out", text(&anew)])
             .success()
             .stderr;
@@ -95,9 +101,6 @@ pub(crate) fn a_run_that_was_cut_off_goes_on_to_the_last_bit(program: Program) {
 /// SIGUSR1 asks for a checkpoint; SIGINT and SIGTERM for one and the end, from which the run goes on.
 #[cfg(unix)]
 pub(crate) fn signals_save_and_stop_a_run(program: Program) {
-    use std::io::Read;
-    use std::process::{Command, Stdio};
-
     let folder = tempfile::tempdir().expect("a folder");
     let (recipe, data) = (folder.path().join("r.toml"), folder.path().join("text.txt"));
     fs::write(&recipe, trained::recipe("gpt")).expect("written");
@@ -123,23 +126,16 @@ pub(crate) fn signals_save_and_stop_a_run(program: Program) {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let signal = |name: &str, is_done: &dyn Fn() -> bool| {
-            let number = child.id().to_string();
-            let sent = Command::new("kill").args(["-s", name, &number]).status();
-            assert!(sent.expect("kill runs").success());
-            wait(is_done);
-        };
         // A step behind the last that was saved: the loop is running.
-        wait(&|| last_step(&run) > last);
+        wait(&mut child, &|| last_step(&run) > last);
         if last == 0 {
-            signal("USR1", &|| !saved(&run).is_empty());
+            signal(&child, "USR1");
+            wait(&mut child, &|| !saved(&run).is_empty());
             last = *saved(&run).last().expect("a checkpoint");
-            wait(&|| last_step(&run) > last);
+            wait(&mut child, &|| last_step(&run) > last);
         }
-        signal(name, &|| true);
-        let (status, mut told) = (child.wait().expect("an end"), String::new());
-        let mut stderr = child.stderr.take().expect("a pipe");
-        stderr.read_to_string(&mut told).expect("text in UTF-8");
+        signal(&child, name);
+        let (status, told) = (child.wait().expect("an end"), told(&mut child));
         assert_eq!(status.code(), Some(code), "{told}");
         let newest = *saved(&run).last().expect("a checkpoint");
         assert!(newest > last, "{newest}, {last}: {told}");
@@ -162,24 +158,19 @@ pub(crate) fn signals_save_and_stop_a_run(program: Program) {
 
 #[cfg(unix)]
 pub(crate) fn a_quickstart_stops_behind_a_checkpoint_too(program: Program) {
-    use std::process::{Command, Stdio};
-
     let folder = tempfile::tempdir().expect("a folder");
     let run = folder.path().join("run");
-    let child = Command::new(program.path)
+    let mut child = Command::new(program.path)
         .args(["quickstart", "--out", text(&run)])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    wait(&|| last_step(&run) > 0);
-    let number = child.id().to_string();
-    let sent = Command::new("kill").args(["-s", "TERM", &number]).status();
-    assert!(sent.expect("kill runs").success());
-    let ended = child.wait_with_output().expect("an end");
-    let told = String::from_utf8(ended.stderr).expect("text in UTF-8");
-    assert_eq!(ended.status.code(), Some(143), "{told}");
+    wait(&mut child, &|| last_step(&run) > 0);
+    signal(&child, "TERM");
+    let (status, told) = (child.wait().expect("an end"), told(&mut child));
+    assert_eq!(status.code(), Some(143), "{told}");
     let newest = *saved(&run).last().expect("a checkpoint");
     assert!(
         told.contains(&format!("stopped at step {newest} of 800")),
@@ -188,17 +179,37 @@ pub(crate) fn a_quickstart_stops_behind_a_checkpoint_too(program: Program) {
     assert!(told.contains(&format!("--resume {}", text(&run))), "{told}");
 }
 
-/// Waits until something has happened.
 #[cfg(unix)]
-fn wait(is_done: &dyn Fn() -> bool) {
+fn signal(child: &Child, name: &str) {
+    let number = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &number]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// What a process that has ended wrote to its standard error.
+#[cfg(unix)]
+fn told(child: &mut Child) -> String {
+    let mut told = String::new();
+    let stderr = child.stderr.as_mut().expect("a pipe");
+    stderr.read_to_string(&mut told).expect("text in UTF-8");
+    told
+}
+
+/// Waits until a running process has done something.
+#[cfg(unix)]
+fn wait(child: &mut Child, is_done: &dyn Fn() -> bool) {
     // A software adapter compiles its kernels before the first step.
     for _ in 0..60_000 {
         if is_done() {
             return;
         }
+        if let Some(status) = child.try_wait().expect("a status") {
+            panic!("ended with {status}: {}", told(child));
+        }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("nothing happened for ten minutes");
+    child.kill().expect("it runs");
+    panic!("nothing happened for ten minutes: {}", told(child));
 }
 
 /// The last step of a run's metrics; 0 if there is none.
