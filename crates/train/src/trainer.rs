@@ -13,6 +13,7 @@ use crate::checkpoint::{
 };
 use crate::error::TrainError;
 use crate::event::{Event, Outcome, Request};
+use crate::fingerprint;
 use crate::group::{Group, GroupError, agree};
 use crate::metrics::MetricsWriter;
 use crate::objective::{Evaluation, Inner, Objective};
@@ -166,7 +167,7 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         Ok(self.outcome(&now))
     }
 
-    /// Refuses to train with processes that begin elsewhere.
+    /// Refuses to train with processes that begin elsewhere, or would do something else.
     fn agree(
         &self,
         trained: &Trained<B, O::Model>,
@@ -174,9 +175,14 @@ impl<B: AutodiffBackend, O: Objective<B>> Trainer<'_, B, O> {
         fingerprint: &str,
     ) -> Result<(), TrainError> {
         // Of a hash 36 bits, of numbers their sum: what differs by accident differs there.
-        let data = u64::from_str_radix(&fingerprint[..9], 16).unwrap_or(0);
-        let weights = low_bits(sum_of_weights::<B, _>(trained));
-        let numbers = [("step", step), ("data", data), ("first model", weights)];
+        let bits = |hash: &str| u64::from_str_radix(&hash[..9], 16).unwrap_or(0);
+        let recipe = serde_json::to_vec(&self.recipe.train).unwrap_or_default();
+        let numbers = [
+            ("recipe", bits(&fingerprint::of(|see| see(&recipe)))),
+            ("step", step),
+            ("data", bits(fingerprint)),
+            ("first model", low_bits(sum_of_weights::<B, _>(trained))),
+        ];
         Ok(agree(self.place.group, &numbers)?)
     }
 

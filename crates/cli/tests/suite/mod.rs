@@ -106,6 +106,7 @@ macro_rules! tests {
                 ranks_train_what_one_process_would,
                 a_lost_rank_ends_all,
                 an_error_of_one_rank_ends_all_with_its_exit_code,
+                ranks_of_unlike_recipes_do_not_begin,
                 an_environment_that_cannot_be_is_told,
             }
             shard {

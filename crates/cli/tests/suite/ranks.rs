@@ -144,6 +144,24 @@ pub(crate) fn an_error_of_one_rank_ends_all_with_its_exit_code(program: Program)
     assert!(told.contains("absent"), "{told}");
 }
 
+pub(crate) fn ranks_of_unlike_recipes_do_not_begin(program: Program) {
+    let Some(mut command) = launcher(program) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (files, out) = (write(folder.path(), "gpt"), folder.path().join("run"));
+    command.args(["-n", "1", program.path]);
+    command.args(arguments(&files, &out));
+    command.args([":", "-n", "1", program.path]);
+    command.args(arguments(&files, &out));
+    // What one of them would wait for in vain.
+    command.args(["--set", "train.validate_every=3"]);
+    let output = command.output().expect("mpirun starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    assert!(told.contains("has another recipe"), "{told}");
+}
+
 /// What launchers say that are not there.
 pub(crate) fn an_environment_that_cannot_be_is_told(program: Program) {
     let folder = tempfile::tempdir().expect("a folder");

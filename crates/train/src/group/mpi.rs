@@ -6,18 +6,17 @@
 use super::{Group, GroupError, Numbers};
 use hearth_batch::Share;
 use mpi::Threading;
-use mpi::collective::{CommunicatorCollectives, Root, SystemOperation};
-use mpi::datatype::Equivalence;
+use mpi::collective::{CommunicatorCollectives, SystemOperation};
 use mpi::environment::Universe;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use std::ops::Range;
 
-/// Numbers are exchanged so many at a time, so that a copy of them stays small.
-const PART: usize = 1 << 20;
+/// At most so many numbers are exchanged at a time, so that a copy of them stays small.
+const MOST: usize = 1 << 20;
 
 /// The processes that an MPI launcher has started, seen from one of them. Once a process.
 ///
-/// Where one of them is lost, the launcher ends the others.
+/// Where one of them is lost, or exchanges something else than the others, the launcher ends all.
 pub struct Mpi {
     world: SimpleCommunicator,
     /// Leaves MPI when it is dropped, which waits for all others.
@@ -45,31 +44,6 @@ impl Mpi {
     pub fn abort(&self, code: u8) -> ! {
         self.world.abort(i32::from(code))
     }
-
-    /// Adds up counts, behind which comes a list of some length. MPI itself would end the program where lengths differ.
-    fn sum_beside(&self, length: usize, counts: &mut [f64]) -> Result<(), GroupError> {
-        let [n_numbers, n_counts] = [length, counts.len()].map(|n| n as i64);
-        let mut most = [n_numbers, -n_numbers, n_counts, -n_counts];
-        self.reduce(&mut most, SystemOperation::max());
-        if most[0] != -most[1] || most[2] != -most[3] {
-            return Err(GroupError::Apart {
-                index: self.share().index(),
-                what: "number of weights",
-            });
-        }
-        self.reduce(counts, SystemOperation::sum());
-        Ok(())
-    }
-
-    /// Both sides of one type: MPI believes each what it says of itself.
-    fn reduce<T: Equivalence + Default + Copy>(&self, numbers: &mut [T], by: SystemOperation) {
-        let mut results = vec![T::default(); numbers.len().min(PART)];
-        for part in numbers.chunks_mut(PART) {
-            let results: &mut [T] = &mut results[..part.len()];
-            self.world.all_reduce_into(&*part, results, by);
-            part.copy_from_slice(results);
-        }
-    }
 }
 
 impl Group for Mpi {
@@ -79,58 +53,82 @@ impl Group for Mpi {
     }
 
     fn sum(&self, counts: &mut [f64]) -> Result<(), GroupError> {
-        self.sum_beside(0, counts)
+        let mut sums = vec![0.0; counts.len()];
+        let by = SystemOperation::sum();
+        self.world.all_reduce_into(&*counts, &mut sums, by);
+        counts.copy_from_slice(&sums);
+        Ok(())
     }
 
     fn scatter(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
-        self.sum_beside(numbers.len(), counts)?;
-        let mut own = vec![0f32; numbers.len().min(PART)];
-        let mut sums = own.clone();
-        for (owner, part) in parts(numbers, self.share().count()) {
-            let own = &mut own[..part.len()];
-            let sums = &mut sums[..part.len()];
-            let copied = numbers.write(part.clone(), &mut bytemuck::cast_slice_mut(own));
-            copied.expect("room for all of them");
-            let root = self.world.process_at_rank(owner as i32);
-            if owner != self.share().index() {
-                root.reduce_into(&*own, SystemOperation::sum());
-                continue;
+        self.sum(counts)?;
+        let index = self.share().index();
+        let Blocks {
+            mut all,
+            mut own,
+            parts,
+        } = Blocks::of(numbers, self.share());
+        for parts in parts {
+            for (part, block) in parts.iter().zip(all.chunks_exact_mut(own.len())) {
+                let written = numbers.write(part.clone(), &mut bytemuck::cast_slice_mut(block));
+                written.expect("room for a part");
             }
-            root.reduce_into_root(&*own, sums, SystemOperation::sum());
-            let taken = numbers.replace(part, &mut bytemuck::cast_slice(sums));
-            taken.expect("all of them");
+            let by = SystemOperation::sum();
+            self.world.reduce_scatter_block_into(&*all, &mut *own, by);
+            let sums = &mut bytemuck::cast_slice(&own);
+            numbers.replace(parts[index].clone(), sums).expect("a part");
         }
         Ok(())
     }
 
     fn gather(&self, numbers: &mut Numbers<'_>) -> Result<(), GroupError> {
-        self.sum_beside(numbers.len(), &mut [])?;
-        let mut copy = vec![0f32; numbers.len().min(PART)];
-        for (owner, part) in parts(numbers, self.share().count()) {
-            let copy = &mut copy[..part.len()];
-            if owner == self.share().index() {
-                let copied = numbers.write(part.clone(), &mut bytemuck::cast_slice_mut(copy));
-                copied.expect("room for all of them");
-            }
-            let root = self.world.process_at_rank(owner as i32);
-            root.broadcast_into(&mut *copy);
-            if owner != self.share().index() {
-                let taken = numbers.replace(part, &mut bytemuck::cast_slice(copy));
-                taken.expect("all of them");
+        let index = self.share().index();
+        let Blocks {
+            mut all,
+            mut own,
+            parts,
+        } = Blocks::of(numbers, self.share());
+        for parts in parts {
+            let room = &mut bytemuck::cast_slice_mut(&mut own);
+            let written = numbers.write(parts[index].clone(), room);
+            written.expect("room for a part");
+            self.world.all_gather_into(&*own, &mut *all);
+            for (part, block) in parts.into_iter().zip(all.chunks_exact(own.len())) {
+                let taken = numbers.replace(part, &mut bytemuck::cast_slice(block));
+                taken.expect("a part");
             }
         }
         Ok(())
     }
 }
 
-/// The parts of all owners, so many numbers at a time.
-fn parts(numbers: &Numbers<'_>, n_owners: usize) -> Vec<(usize, Range<usize>)> {
-    let of = |owner| {
-        let Range { start, end } = numbers.part(owner);
-        let begins = (start..end).step_by(PART);
-        begins.map(move |begin| (owner, begin..(begin + PART).min(end)))
-    };
-    (0..n_owners).flat_map(of).collect()
+/// How lists are exchanged: in blocks of one length, one of each owner at a time, which not all of them fill.
+struct Blocks {
+    /// Room for one of each.
+    all: Vec<f32>,
+    own: Vec<f32>,
+    /// What goes into them, of each owner, again and again until all has gone.
+    parts: Vec<Vec<Range<usize>>>,
+}
+
+impl Blocks {
+    fn of(numbers: &Numbers<'_>, share: Share) -> Self {
+        let whole: Vec<_> = (0..share.count()).map(|of| numbers.part(of)).collect();
+        let longest = whole.iter().map(Range::len).max().unwrap_or(0);
+        let length = longest.min(MOST / share.count()).max(1);
+        let from = |begin: usize| {
+            let of = |part: &Range<usize>| {
+                let at = |offset: usize| (part.start + offset).min(part.end);
+                at(begin)..at(begin + length)
+            };
+            whole.iter().map(of).collect()
+        };
+        Self {
+            all: vec![0.0; share.count() * length],
+            own: vec![0.0; length],
+            parts: (0..longest).step_by(length).map(from).collect(),
+        }
+    }
 }
 
 impl Drop for Mpi {
