@@ -174,9 +174,10 @@ fn recurrent_encoder_decoders_learn() {
     let model = |rest: &str| format!("architecture = \"rnn-seq2seq\"\n{rest}");
     let train = "steps = 300\nlr = 1e-2";
     learns_pairs(&model("attention = \"additive\""), train);
+    // Slower, and more at the mercy of rounding: half of all seeds have not learnt the last character by then.
     learns_pairs(
         &model("attention = \"multiplicative\"\ncell = \"lstm\""),
-        train,
+        "steps = 600\nlr = 3e-3",
     );
     // Without attention, and with its own tokens in a quarter of the places.
     let sampled = format!("{train}\nscheduled_sampling = 0.25");
