@@ -63,19 +63,17 @@ impl Group for Mpi {
     fn scatter(&self, numbers: &mut Numbers<'_>, counts: &mut [f64]) -> Result<(), GroupError> {
         self.sum(counts)?;
         let index = self.share().index();
-        let Blocks {
-            mut all,
-            mut own,
-            parts,
-        } = Blocks::of(numbers, self.share());
-        for parts in parts {
-            for (part, block) in parts.iter().zip(all.chunks_exact_mut(own.len())) {
+        let mut blocks = Blocks::of(numbers, self.share());
+        for parts in blocks.parts {
+            let each = blocks.all.chunks_exact_mut(blocks.own.len());
+            for (part, block) in parts.iter().zip(each) {
                 let written = numbers.write(part.clone(), &mut bytemuck::cast_slice_mut(block));
                 written.expect("room for a part");
             }
             let by = SystemOperation::sum();
-            self.world.reduce_scatter_block_into(&*all, &mut *own, by);
-            let sums = &mut bytemuck::cast_slice(&own);
+            let (all, own) = (&*blocks.all, &mut *blocks.own);
+            self.world.reduce_scatter_block_into(all, own, by);
+            let sums = &mut bytemuck::cast_slice(own);
             numbers.replace(parts[index].clone(), sums).expect("a part");
         }
         Ok(())
@@ -83,17 +81,14 @@ impl Group for Mpi {
 
     fn gather(&self, numbers: &mut Numbers<'_>) -> Result<(), GroupError> {
         let index = self.share().index();
-        let Blocks {
-            mut all,
-            mut own,
-            parts,
-        } = Blocks::of(numbers, self.share());
-        for parts in parts {
-            let room = &mut bytemuck::cast_slice_mut(&mut own);
+        let mut blocks = Blocks::of(numbers, self.share());
+        for parts in blocks.parts {
+            let room = &mut bytemuck::cast_slice_mut(&mut blocks.own);
             let written = numbers.write(parts[index].clone(), room);
             written.expect("room for a part");
-            self.world.all_gather_into(&*own, &mut *all);
-            for (part, block) in parts.into_iter().zip(all.chunks_exact(own.len())) {
+            self.world.all_gather_into(&*blocks.own, &mut *blocks.all);
+            let each = blocks.all.chunks_exact(blocks.own.len());
+            for (part, block) in parts.into_iter().zip(each) {
                 let taken = numbers.replace(part, &mut bytemuck::cast_slice(block));
                 taken.expect("a part");
             }

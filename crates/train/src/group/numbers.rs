@@ -89,34 +89,24 @@ impl<'a> Numbers<'a> {
 
     /// Adds as many others to a part, which are read as they were written. Behind this nothing is multiplied any more.
     pub(super) fn add(&mut self, part: Range<usize>, from: &mut impl Read) -> io::Result<()> {
-        match self.factor.take() {
-            Some(factor) => self.read(part, from, |own, other| *own = *own * factor + other),
-            None => self.read(part, from, |own, other| *own += other),
-        }
-    }
-
-    /// Puts as many others in place of a part.
-    pub(super) fn replace(&mut self, part: Range<usize>, from: &mut impl Read) -> io::Result<()> {
-        self.read(part, from, |own, other| *own = other)
-    }
-
-    fn read(
-        &mut self,
-        part: Range<usize>,
-        from: &mut impl Read,
-        change: impl Fn(&mut f32, f32),
-    ) -> io::Result<()> {
+        let factor = self.factor.take().unwrap_or(1.0);
         let mut others = [0.0; PART];
         for list in self.within(part) {
             for numbers in list.chunks_mut(PART) {
                 let others = &mut others[..numbers.len()];
                 from.read_exact(bytemuck::cast_slice_mut(others))?;
                 for (number, &mut other) in numbers.iter_mut().zip(others) {
-                    change(number, other);
+                    *number = *number * factor + other;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Puts as many others in place of a part.
+    pub(super) fn replace(&mut self, part: Range<usize>, from: &mut impl Read) -> io::Result<()> {
+        self.within(part)
+            .try_for_each(|list| from.read_exact(bytemuck::cast_slice_mut(list)))
     }
 
     /// What lies in a part, list by list.

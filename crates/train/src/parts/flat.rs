@@ -26,7 +26,7 @@ impl Flat {
                 AllocationProperty::Native => data,
                 _ => TensorData::new(data.iter::<f32>().collect::<Vec<_>>(), data.shape),
             },
-            None => TensorData::zeros::<f32, _>(shape),
+            None => TensorData::new(vec![0f32; shape.num_elements()], shape),
         };
         self.tensors.push((owner, data));
     }
