@@ -83,8 +83,39 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
 ))]
 pub fn device() -> Result<Device<Selected>, NoDevice> {
     #[cfg(feature = "flex")]
-    hearth_kernels::install::<hearth_kernels::InMemory<Selected>>();
+    hearth_kernels::install::<hearth_kernels::InMemory<InPlace>>();
     #[cfg(not(feature = "flex"))]
-    hearth_kernels::install::<hearth_kernels::InMemoryWithLinear<Selected>>();
+    hearth_kernels::install::<hearth_kernels::InMemoryWithLinear<InPlace>>();
     Ok(Device::<Selected>::default())
+}
+
+/// Reads the selected backend's tensors where they lie.
+#[cfg(all(
+    any(feature = "flex", feature = "ndarray"),
+    not(any(feature = "tch", feature = "wgpu"))
+))]
+struct InPlace;
+
+#[cfg(all(feature = "flex", not(any(feature = "tch", feature = "wgpu"))))]
+impl hearth_kernels::Reader for InPlace {
+    type Backend = Selected;
+
+    fn numbers(tensor: &burn_flex::FlexTensor) -> Option<&[f32]> {
+        tensor.as_slice()
+    }
+}
+
+#[cfg(all(
+    feature = "ndarray",
+    not(any(feature = "tch", feature = "wgpu", feature = "flex"))
+))]
+impl hearth_kernels::Reader for InPlace {
+    type Backend = Selected;
+
+    fn numbers(tensor: &burn_ndarray::NdArrayTensor) -> Option<&[f32]> {
+        match tensor {
+            burn_ndarray::NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
+            _ => None,
+        }
+    }
 }

@@ -9,10 +9,20 @@
 //! ```
 //! use burn::backend::Autodiff;
 //! use burn::tensor::Tensor;
-//! use burn_flex::Flex;
-//! use hearth_kernels::{InMemory, gelu, install};
+//! use burn_flex::{Flex, FlexTensor};
+//! use hearth_kernels::{InMemory, Reader, gelu, install};
 //!
-//! install::<InMemory<Flex>>();
+//! struct OnFlex;
+//!
+//! impl Reader for OnFlex {
+//!     type Backend = Flex;
+//!
+//!     fn numbers(tensor: &FlexTensor) -> Option<&[f32]> {
+//!         tensor.as_slice()
+//!     }
+//! }
+//!
+//! install::<InMemory<OnFlex>>();
 //! let x = Tensor::<Autodiff<Flex>, 1>::from_floats([-1.0, 0.0, 1.0], &Default::default()).require_grad();
 //! let y = gelu(x.clone());
 //! let slopes = x.grad(&y.sum().backward()).expect("a gradient");
@@ -26,7 +36,7 @@ mod installed;
 mod kernels;
 mod operations;
 
-pub use in_memory::{InMemory, InMemoryWithLinear, among_workers};
+pub use in_memory::{InMemory, InMemoryWithLinear, Reader, among_workers};
 pub use installed::install;
 pub use kernels::{
     AdamKernel, AttentionBackward, AttentionKernel, Float, Kept, Kernels, LinearBackward,

@@ -3,16 +3,52 @@
 mod update;
 
 use crate::{
-    Hidden, InMemoryWithLinear, Kernels, attention, gelu, install, join_heads, layer_norm, linear,
-    softmax_weights, split_heads,
+    Hidden, InMemoryWithLinear, Kernels, Reader, attention, gelu, install, join_heads, layer_norm,
+    linear, softmax_weights, split_heads,
 };
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, Distribution, Tensor, TensorData, Tolerance};
-use burn_flex::Flex;
-use burn_ndarray::NdArray;
+use burn_flex::{Flex, FlexTensor};
+use burn_ndarray::{NdArray, NdArrayTensor};
+
+/// One of both backends.
+trait InMemoryBackend: Backend {
+    type Reader: Reader<Backend = Self>;
+}
+
+impl InMemoryBackend for Flex {
+    type Reader = OnFlex;
+}
+
+impl InMemoryBackend for NdArray {
+    type Reader = OnNdArray;
+}
+
+struct OnFlex;
+
+impl Reader for OnFlex {
+    type Backend = Flex;
+
+    fn numbers(tensor: &FlexTensor) -> Option<&[f32]> {
+        tensor.as_slice()
+    }
+}
+
+struct OnNdArray;
+
+impl Reader for OnNdArray {
+    type Backend = NdArray;
+
+    fn numbers(tensor: &NdArrayTensor) -> Option<&[f32]> {
+        match tensor {
+            NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
+            _ => None,
+        }
+    }
+}
 
 /// More rows than a piece of work has, and not a whole number of vectors wide.
 const SHAPE: [usize; 4] = [3, 5, 40, 71];
@@ -49,7 +85,7 @@ fn computed<B: AutodiffBackend>(
 }
 
 /// Checkpointing keeps Burn's operations: the same function the long way and the short way.
-fn assert_same<I: Backend>(
+fn assert_same<I: InMemoryBackend>(
     long: impl Fn(
         Tensor<Autodiff<I, BalancedCheckpointing>, 4>,
         [Tensor<Autodiff<I, BalancedCheckpointing>, 1>; 2],
@@ -58,7 +94,7 @@ fn assert_same<I: Backend>(
     n: usize,
     tolerance: f32,
 ) {
-    install::<InMemoryWithLinear<I>>();
+    install::<InMemoryWithLinear<I::Reader>>();
     I::seed(&Default::default(), 3);
     let x = Tensor::<I, 4>::random(SHAPE, Distribution::Normal(0.3, 2.0), &Default::default());
     let x = x.into_data();
@@ -85,7 +121,7 @@ fn gelu_is_gelu() {
 
 #[test]
 fn gelu_is_the_formula_far_out_too() {
-    install::<InMemoryWithLinear<Flex>>();
+    install::<InMemoryWithLinear<OnFlex>>();
     let x: Vec<f32> = (-1300..=1300).map(|i| i as f32 / 100.0).collect();
     let device = Default::default();
     let found = gelu(Tensor::<Flex, 1>::from_floats(x.as_slice(), &device)).into_data();
@@ -158,7 +194,7 @@ fn a_query_that_sees_nothing_has_no_weights_and_a_finite_gradient() {
         let gradient = hidden.grad(&weights.sum().backward()).expect("a gradient");
         assert!(gradient.into_data().iter::<f32>().all(f32::is_finite));
     }
-    install::<InMemoryWithLinear<Flex>>();
+    install::<InMemoryWithLinear<OnFlex>>();
     check::<Autodiff<Flex>>();
     check::<Autodiff<Flex, BalancedCheckpointing>>();
 }
@@ -183,7 +219,7 @@ fn heads_come_apart_and_together() {
 
 #[test]
 fn what_is_frozen_has_no_gradient() {
-    install::<InMemoryWithLinear<Flex>>();
+    install::<InMemoryWithLinear<OnFlex>>();
     let device = Default::default();
     let x = Tensor::<Autodiff<Flex>, 2>::ones([2, 3], &device).require_grad();
     let gamma = Tensor::<Autodiff<Flex>, 1>::ones([3], &device);
@@ -196,7 +232,7 @@ fn what_is_frozen_has_no_gradient() {
 
 #[test]
 fn half_precision_goes_the_long_way() {
-    install::<InMemoryWithLinear<Flex>>();
+    install::<InMemoryWithLinear<OnFlex>>();
     let device = Default::default();
     let x = Tensor::<Flex, 1>::from_floats([-1.0, 2.0], &device);
     let half = gelu(x.clone().cast(burn::tensor::DType::F16));
@@ -242,9 +278,9 @@ fn linear_with_gradients<B: AutodiffBackend>(
 
 #[test]
 fn a_linear_layer_is_a_product_and_a_sum() {
-    fn check<I: Backend>() {
-        install::<InMemoryWithLinear<I>>();
-        let has_kernel = |n_rows| InMemoryWithLinear::<I>::linear(n_rows).is_some();
+    fn check<I: InMemoryBackend>() {
+        install::<InMemoryWithLinear<I::Reader>>();
+        let has_kernel = |n_rows| InMemoryWithLinear::<I::Reader>::linear(n_rows).is_some();
         assert_eq!([300, 130, 5].map(has_kernel), [true, true, false]);
         // More rows than the kernel asks for, fewer, and a matrix worth several threads.
         for [n_rows, d_input, d_output] in [[131, 17, 23], [130, 1, 5], [5, 17, 23], [300, 80, 96]]
@@ -328,8 +364,8 @@ fn attention_is_the_equation() {
         let by = of.map(|x| x.grad(&gradients).expect("a gradient").into_data());
         [y.into_data()].into_iter().chain(by).collect()
     }
-    fn check<I: Backend>() {
-        install::<InMemoryWithLinear<I>>();
+    fn check<I: InMemoryBackend>() {
+        install::<InMemoryWithLinear<I::Reader>>();
         for (query_seq, key_seq, is_causal) in [(40, 40, true), (19, 19, false), (18, 33, false)] {
             let random = |seq| {
                 let distribution = Distribution::Normal(0.0, 1.0);

@@ -1,9 +1,9 @@
 //! hearth on Burn's flex backend: pure Rust, on the CPU.
 
 use burn::backend::Autodiff;
-use burn_flex::{Flex, FlexDevice};
+use burn_flex::{Flex, FlexDevice, FlexTensor};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
-use hearth_kernels::{InMemory, among_workers, install};
+use hearth_kernels::{InMemory, Reader, among_workers, install};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -28,7 +28,15 @@ impl Platform for OnFlex {
     }
 
     fn prepare(_notice: Notice) {
-        install::<InMemory<Flex>>();
+        install::<InMemory<OnFlex>>();
+    }
+}
+
+impl Reader for OnFlex {
+    type Backend = Flex;
+
+    fn numbers(tensor: &FlexTensor) -> Option<&[f32]> {
+        tensor.as_slice()
     }
 }
 

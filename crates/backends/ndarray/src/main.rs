@@ -1,9 +1,9 @@
 //! hearth on Burn's ndarray backend: pure Rust, on the CPU.
 
 use burn::backend::Autodiff;
-use burn_ndarray::{NdArray, NdArrayDevice};
+use burn_ndarray::{NdArray, NdArrayDevice, NdArrayTensor};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
-use hearth_kernels::{InMemoryWithLinear, among_workers, install};
+use hearth_kernels::{InMemoryWithLinear, Reader, among_workers, install};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -28,7 +28,18 @@ impl Platform for OnNdArray {
     }
 
     fn prepare(_notice: Notice) {
-        install::<InMemoryWithLinear<NdArray>>();
+        install::<InMemoryWithLinear<OnNdArray>>();
+    }
+}
+
+impl Reader for OnNdArray {
+    type Backend = NdArray;
+
+    fn numbers(tensor: &NdArrayTensor) -> Option<&[f32]> {
+        match tensor {
+            NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
+            _ => None,
+        }
     }
 }
 

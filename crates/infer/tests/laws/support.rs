@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use hearth_infer::{DecodeOptions, Hypothesis, InferError, PairTokens, Strategy, TokenEvent};
-use hearth_kernels::{InMemory, install};
+use hearth_kernels::{InMemory, Reader, install};
 use hearth_model::{
     Autoregressive, DecodingState, Gpt, GptConfig, LanguageModel, SpeechToText, SpeechToTextConfig,
     Transformer, TransformerConfig,
@@ -63,10 +63,20 @@ impl<B: Backend> ModuleMapper<B> for Redraw {
     }
 }
 
+struct OnFlex;
+
+impl Reader for OnFlex {
+    type Backend = burn_flex::Flex;
+
+    fn numbers(tensor: &burn_flex::FlexTensor) -> Option<&[f32]> {
+        tensor.as_slice()
+    }
+}
+
 /// The same model with the weights that belong to a seed. On flex it has kernels, on ndarray Burn's operations, so that the
 /// laws hold for both.
 pub(crate) fn redrawn<B: Backend, M: Module<B>>(model: M, seed: u64) -> M {
-    install::<InMemory<burn_flex::Flex>>();
+    install::<InMemory<OnFlex>>();
     model.map(&mut Redraw {
         stream: ChaCha8Rng::seed_from_u64(seed),
         is_gain: false,

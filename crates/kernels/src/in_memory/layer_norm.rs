@@ -12,33 +12,28 @@ pub(super) struct Normal<'a> {
     pub(super) factors: &'a [f32],
 }
 
-/// - `x`: becomes normal
 /// - `gamma`, `beta`: as wide as a row
-/// - returns rows that are scaled and shifted, too, and what each was multiplied by
-pub(super) fn forward(
-    x: &mut [f32],
-    gamma: &[f32],
-    beta: &[f32],
-    epsilon: f64,
-) -> (Vec<f32>, Vec<f32>) {
+/// - returns rows that are normal, scaled and shifted; rows that are normal alone; and what each was multiplied by for it
+pub(super) fn forward(x: &[f32], [gamma, beta]: [&[f32]; 2], epsilon: f64) -> [Vec<f32>; 3] {
     let width = gamma.len().max(1);
-    let mut y = vec![0.0; x.len()];
+    let [mut y, mut normal] = [(); 2].map(|()| vec![0.0; x.len()]);
     let mut factors = vec![0.0; x.len() / width];
     let n_rows = rows_a_piece(width);
-    let pieces = x
-        .chunks_mut(n_rows * width)
-        .zip(y.chunks_mut(n_rows * width));
+    let found = y.chunks_mut(n_rows * width);
+    let found = found.zip(normal.chunks_mut(n_rows * width));
+    let pieces = x.chunks(n_rows * width).zip(found);
     let pieces = pieces.zip(factors.chunks_mut(n_rows));
-    let pieces = pieces.map(|((x, y), factors)| Rows {
+    let pieces = pieces.map(|((x, (y, normal)), factors)| Rows {
         x,
         y,
+        normal,
         factors,
         gamma,
         beta,
         epsilon: epsilon as f32,
     });
     work(pieces.collect());
-    (y, factors)
+    [y, normal, factors]
 }
 
 /// From the gradient by what came out that by what went in, in its place; and those by `γ` and `β`.
@@ -72,9 +67,9 @@ pub(super) fn backward(normal: &Normal<'_>, gamma: &[f32], gradient: &mut [f32])
 }
 
 struct Rows<'a> {
-    /// Becomes normal.
-    x: &'a mut [f32],
+    x: &'a [f32],
     y: &'a mut [f32],
+    normal: &'a mut [f32],
     factors: &'a mut [f32],
     gamma: &'a [f32],
     beta: &'a [f32],
@@ -87,18 +82,19 @@ impl NullaryFnOnce for Rows<'_> {
     #[inline(always)]
     fn call(self) {
         let width = self.gamma.len();
-        let rows = self.x.chunks_mut(width).zip(self.y.chunks_mut(width));
-        for ((x, y), factor) in rows.zip(self.factors) {
+        let found = self.y.chunks_mut(width).zip(self.normal.chunks_mut(width));
+        let rows = self.x.chunks(width).zip(found);
+        for ((x, (y, normal)), factor) in rows.zip(self.factors) {
             let mean = sum(x, |x| x) / width as f32;
-            for x in x.iter_mut() {
-                *x -= mean;
+            for (normal, x) in normal.iter_mut().zip(x) {
+                *normal = x - mean;
             }
-            let variance = sum(x, |x| x * x) / width as f32;
+            let variance = sum(normal, |x| x * x) / width as f32;
             *factor = 1.0 / (variance + self.epsilon).sqrt();
             let channels = self.gamma.iter().zip(self.beta);
-            for ((x, y), (gamma, beta)) in x.iter_mut().zip(y).zip(channels) {
-                *x *= *factor;
-                *y = *x * gamma + beta;
+            for ((normal, y), (gamma, beta)) in normal.iter_mut().zip(y).zip(channels) {
+                *normal *= *factor;
+                *y = *normal * gamma + beta;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What an update by a gradient takes: its norm, and Adam.
 
-use super::SHAPE;
+use super::{InMemoryBackend, SHAPE};
 use crate::installed::ways;
 use crate::{AdamStep, InMemoryWithLinear, adam, install, sum_of_squares};
 use burn::backend::Autodiff;
@@ -34,8 +34,8 @@ fn an_update_is_the_same_to_the_last_bit() {
         );
         updated.map(Tensor::into_data)
     }
-    fn check<I: Backend>() {
-        install::<InMemoryWithLinear<I>>();
+    fn check<I: InMemoryBackend>() {
+        install::<InMemoryWithLinear<I::Reader>>();
         let of = [1.0, 0.01, 0.005, 1e-4].map(|spread| {
             let distribution = Distribution::Uniform(0.0, spread);
             Tensor::<I, 2>::random([301, 257], distribution, &Default::default()).into_data()
@@ -51,8 +51,8 @@ fn an_update_is_the_same_to_the_last_bit() {
 
 #[test]
 fn squares_are_added_up() {
-    fn check<I: Backend>() {
-        install::<InMemoryWithLinear<I>>();
+    fn check<I: InMemoryBackend>() {
+        install::<InMemoryWithLinear<I::Reader>>();
         let device = I::Device::default();
         let x = Tensor::<I, 4>::random(SHAPE, Distribution::Normal(0.3, 2.0), &device);
         assert!(ways(&x).is_some_and(|ways| ways.sum_of_squares.is_some()));
