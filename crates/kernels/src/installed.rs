@@ -59,7 +59,7 @@ pub fn install<K: Kernels>() {
         attention: |of, is_causal| {
             K::attention(&of[0]).map(|kernel| (kernel.forward)(of, is_causal, false).0)
         },
-        linear: |of, bias| match K::linear(n_rows(&of[0])) {
+        linear: |of, bias| match K::linear() {
             Some(kernel) => (kernel.forward)(of, bias, [false; 2]).0,
             None => plain_linear::<K::Backend>(of, bias),
         },
@@ -80,23 +80,18 @@ pub fn install<K: Kernels>() {
     });
 }
 
-/// How many rows the last axis is wide.
-pub(crate) fn n_rows(x: &impl TensorMetadata) -> usize {
-    let shape = x.shape();
-    shape.iter().rev().skip(1).product()
-}
-
 /// A linear layer by Burn's operations over flattened rows: one product, and one for the gradient of the weight, where a batched
 /// product would make a gradient for every row of the batch and add them up.
 pub(crate) fn plain_linear<B: Backend>(
     [x, weight]: [FloatTensor<B>; 2],
     bias: Option<FloatTensor<B>>,
 ) -> FloatTensor<B> {
-    let (mut shape, n_rows) = (x.shape(), n_rows(&x));
+    let mut shape = x.shape();
     let last = shape.len() - 1;
     if last == 1 {
         return B::linear(x, weight, bias);
     }
+    let n_rows = shape[..last].iter().product();
     let rows = B::float_reshape(x, [n_rows, shape[last]].into());
     shape[last] = weight.shape()[1];
     B::float_reshape(B::linear(rows, weight, bias), shape)

@@ -50,8 +50,8 @@ pub trait Kernels: Sized + Debug + Send + 'static {
         None
     }
 
-    /// [`linear`](crate::linear), if there is a kernel for so many rows.
-    fn linear(_n_rows: usize) -> Option<LinearKernel<Self>> {
+    /// [`linear`](crate::linear), if there is a kernel for it.
+    fn linear() -> Option<LinearKernel<Self>> {
         None
     }
 

@@ -153,8 +153,8 @@ impl<R: Reader, const LINEAR: bool> Kernels for InMemory<R, LINEAR> {
         })
     }
 
-    fn linear(n_rows: usize) -> Option<LinearKernel<Self>> {
-        (LINEAR && n_rows >= MANY_ROWS).then_some(LinearKernel {
+    fn linear() -> Option<LinearKernel<Self>> {
+        LINEAR.then_some(LinearKernel {
             forward: |[x, weight], bias, [keeps_x, keeps_weight]| {
                 // A view is laid out again where it is read again, rather than kept twice.
                 let kept_weight = keeps_weight.then(|| weight.clone());
@@ -213,9 +213,6 @@ impl<R: Reader, const LINEAR: bool> Kernels for InMemory<R, LINEAR> {
         })
     }
 }
-
-/// Of fewer rows, a linear layer takes less time by its backend.
-const MANY_ROWS: usize = 128;
 
 /// A tensor of the backend that is read.
 type Of<R> = FloatTensor<<R as Reader>::Backend>;
