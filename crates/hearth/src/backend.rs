@@ -97,25 +97,10 @@ pub fn device() -> Result<Device<Selected>, NoDevice> {
 struct InPlace;
 
 #[cfg(all(feature = "flex", not(any(feature = "tch", feature = "wgpu"))))]
-impl hearth_kernels::Reader for InPlace {
-    type Backend = Selected;
-
-    fn numbers(tensor: &burn_flex::FlexTensor) -> Option<&[f32]> {
-        tensor.as_slice()
-    }
-}
+hearth_kernels::read_flex!(InPlace);
 
 #[cfg(all(
     feature = "ndarray",
     not(any(feature = "tch", feature = "wgpu", feature = "flex"))
 ))]
-impl hearth_kernels::Reader for InPlace {
-    type Backend = Selected;
-
-    fn numbers(tensor: &burn_ndarray::NdArrayTensor) -> Option<&[f32]> {
-        match tensor {
-            burn_ndarray::NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
-            _ => None,
-        }
-    }
-}
+hearth_kernels::read_ndarray!(InPlace);

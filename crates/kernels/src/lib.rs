@@ -9,18 +9,11 @@
 //! ```
 //! use burn::backend::Autodiff;
 //! use burn::tensor::Tensor;
-//! use burn_flex::{Flex, FlexTensor};
-//! use hearth_kernels::{InMemory, Reader, gelu, install};
+//! use burn_flex::Flex;
+//! use hearth_kernels::{InMemory, gelu, install, read_flex};
 //!
 //! struct OnFlex;
-//!
-//! impl Reader for OnFlex {
-//!     type Backend = Flex;
-//!
-//!     fn numbers(tensor: &FlexTensor) -> Option<&[f32]> {
-//!         tensor.as_slice()
-//!     }
-//! }
+//! read_flex!(OnFlex);
 //!
 //! install::<InMemory<OnFlex>>();
 //! let x = Tensor::<Autodiff<Flex>, 1>::from_floats([-1.0, 0.0, 1.0], &Default::default()).require_grad();

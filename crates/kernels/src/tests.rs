@@ -11,8 +11,8 @@ use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Bool, Distribution, Tensor, TensorData, Tolerance};
-use burn_flex::{Flex, FlexTensor};
-use burn_ndarray::{NdArray, NdArrayTensor};
+use burn_flex::Flex;
+use burn_ndarray::NdArray;
 
 /// One of both backends.
 trait InMemoryBackend: Backend {
@@ -29,26 +29,11 @@ impl InMemoryBackend for NdArray {
 
 struct OnFlex;
 
-impl Reader for OnFlex {
-    type Backend = Flex;
-
-    fn numbers(tensor: &FlexTensor) -> Option<&[f32]> {
-        tensor.as_slice()
-    }
-}
+crate::read_flex!(OnFlex);
 
 struct OnNdArray;
 
-impl Reader for OnNdArray {
-    type Backend = NdArray;
-
-    fn numbers(tensor: &NdArrayTensor) -> Option<&[f32]> {
-        match tensor {
-            NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
-            _ => None,
-        }
-    }
-}
+crate::read_ndarray!(OnNdArray);
 
 /// More rows than a piece of work has, and not a whole number of vectors wide.
 const SHAPE: [usize; 4] = [3, 5, 40, 71];

@@ -1,9 +1,9 @@
 //! hearth on Burn's flex backend: pure Rust, on the CPU.
 
 use burn::backend::Autodiff;
-use burn_flex::{Flex, FlexDevice, FlexTensor};
+use burn_flex::{Flex, FlexDevice};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
-use hearth_kernels::{InMemory, Reader, among_workers, install};
+use hearth_kernels::{InMemory, among_workers, install};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -32,13 +32,7 @@ impl Platform for OnFlex {
     }
 }
 
-impl Reader for OnFlex {
-    type Backend = Flex;
-
-    fn numbers(tensor: &FlexTensor) -> Option<&[f32]> {
-        tensor.as_slice()
-    }
-}
+hearth_kernels::read_flex!(OnFlex);
 
 fn main() -> ExitCode {
     among_workers(hearth_cli::main::<OnFlex>)

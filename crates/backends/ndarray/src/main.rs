@@ -1,9 +1,9 @@
 //! hearth on Burn's ndarray backend: pure Rust, on the CPU.
 
 use burn::backend::Autodiff;
-use burn_ndarray::{NdArray, NdArrayDevice, NdArrayTensor};
+use burn_ndarray::{NdArray, NdArrayDevice};
 use hearth_cli::{DeviceEntry, Notice, Platform, Unavailable, n_processors};
-use hearth_kernels::{InMemoryWithLinear, Reader, among_workers, install};
+use hearth_kernels::{InMemoryWithLinear, among_workers, install};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -32,16 +32,7 @@ impl Platform for OnNdArray {
     }
 }
 
-impl Reader for OnNdArray {
-    type Backend = NdArray;
-
-    fn numbers(tensor: &NdArrayTensor) -> Option<&[f32]> {
-        match tensor {
-            NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
-            _ => None,
-        }
-    }
-}
+hearth_kernels::read_ndarray!(OnNdArray);
 
 fn main() -> ExitCode {
     among_workers(hearth_cli::main::<OnNdArray>)

@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use hearth_data::TokenId;
 use hearth_infer::{DecodeOptions, Hypothesis, InferError, PairTokens, Strategy, TokenEvent};
-use hearth_kernels::{InMemory, Reader, install};
+use hearth_kernels::{InMemory, install};
 use hearth_model::{
     Autoregressive, DecodingState, Gpt, GptConfig, LanguageModel, SpeechToText, SpeechToTextConfig,
     Transformer, TransformerConfig,
@@ -65,13 +65,7 @@ impl<B: Backend> ModuleMapper<B> for Redraw {
 
 struct OnFlex;
 
-impl Reader for OnFlex {
-    type Backend = burn_flex::Flex;
-
-    fn numbers(tensor: &burn_flex::FlexTensor) -> Option<&[f32]> {
-        tensor.as_slice()
-    }
-}
+hearth_kernels::read_flex!(OnFlex);
 
 /// The same model with the weights that belong to a seed. On flex it has kernels, on ndarray Burn's operations, so that the
 /// laws hold for both.

@@ -6,7 +6,11 @@ use burn::tensor::ops::{FloatTensor, FloatTensorOps};
 use burn::tensor::{Device, Shape, TensorData, TensorMetadata, read_sync};
 use faer::MatRef;
 
-/// How a backend's tensors are read where they lie: where that is, its crate alone knows.
+/// How a backend's tensors are read where they lie. Where that is, its crate alone knows, which this one does without: [`read_flex!`] and
+/// [`read_ndarray!`] say it for a type of the program's own.
+///
+/// [`read_flex!`]: crate::read_flex
+/// [`read_ndarray!`]: crate::read_ndarray
 pub trait Reader: Send + 'static {
     /// The backend, without gradients.
     type Backend: Backend;
@@ -14,6 +18,37 @@ pub trait Reader: Send + 'static {
     /// The numbers of a tensor, if they are in single precision and lie in its order, one behind the other: so do those of any that
     /// was made of data.
     fn numbers(tensor: &FloatTensor<Self::Backend>) -> Option<&[f32]>;
+}
+
+/// Makes a type the [`Reader`](crate::Reader) of burn-flex's tensors, in a crate that has `burn_flex`.
+#[macro_export]
+macro_rules! read_flex {
+    ($reader:ty) => {
+        impl $crate::Reader for $reader {
+            type Backend = ::burn_flex::Flex;
+
+            fn numbers(tensor: &::burn_flex::FlexTensor) -> Option<&[f32]> {
+                tensor.as_slice()
+            }
+        }
+    };
+}
+
+/// Makes a type the [`Reader`](crate::Reader) of burn-ndarray's tensors, in a crate that has `burn_ndarray`.
+#[macro_export]
+macro_rules! read_ndarray {
+    ($reader:ty) => {
+        impl $crate::Reader for $reader {
+            type Backend = ::burn_ndarray::NdArray;
+
+            fn numbers(tensor: &::burn_ndarray::NdArrayTensor) -> Option<&[f32]> {
+                match tensor {
+                    ::burn_ndarray::NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
 /// A tensor that is read: others may have it too.
