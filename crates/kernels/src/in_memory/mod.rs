@@ -9,6 +9,7 @@ mod layer_norm;
 mod linear;
 mod numbers;
 mod product;
+mod readers;
 mod softmax;
 mod squares;
 mod work;

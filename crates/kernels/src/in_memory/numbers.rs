@@ -20,37 +20,6 @@ pub trait Reader: Send + 'static {
     fn numbers(tensor: &FloatTensor<Self::Backend>) -> Option<&[f32]>;
 }
 
-/// Makes a type the [`Reader`](crate::Reader) of burn-flex's tensors, in a crate that has `burn_flex`.
-#[macro_export]
-macro_rules! read_flex {
-    ($reader:ty) => {
-        impl $crate::Reader for $reader {
-            type Backend = ::burn_flex::Flex;
-
-            fn numbers(tensor: &::burn_flex::FlexTensor) -> Option<&[f32]> {
-                tensor.as_slice()
-            }
-        }
-    };
-}
-
-/// Makes a type the [`Reader`](crate::Reader) of burn-ndarray's tensors, in a crate that has `burn_ndarray`.
-#[macro_export]
-macro_rules! read_ndarray {
-    ($reader:ty) => {
-        impl $crate::Reader for $reader {
-            type Backend = ::burn_ndarray::NdArray;
-
-            fn numbers(tensor: &::burn_ndarray::NdArrayTensor) -> Option<&[f32]> {
-                match tensor {
-                    ::burn_ndarray::NdArrayTensor::F32(numbers) => numbers.view().to_slice(),
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
 /// A tensor that is read: others may have it too.
 pub(super) struct Seen<R: Reader>(FloatTensor<R::Backend>);
 
