@@ -238,7 +238,7 @@ pub fn adam<B: Backend, const D: usize>(
     [weight - change, mean, mean_of_squares]
 }
 
-/// The sum of the squares of all numbers, and those numbers: a backend in memory adds up where they lie, if nobody else has them.
+/// The sum of the squares of all numbers, and those numbers: a backend in memory adds up where they lie.
 ///
 /// - `x`: any shape
 /// - returns `x`, and `[1]`
